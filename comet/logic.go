@@ -1,0 +1,89 @@
+package comet
+
+import (
+	"context"
+	"time"
+
+	"github.com/oortim/oort/proto/ident"
+)
+
+// Logic is what a comet needs of logic. comet/rpc implements it over gRPC.
+// All methods may be called from several goroutines at once.
+type Logic interface {
+	// Sessions connects and disconnects links; results[i] belongs to
+	// connects[i]. An error means that nothing is known of any of them: the
+	// disconnects are to be repeated, which is idempotent.
+	Sessions(ctx context.Context, connects []Connect, gone []Disconnect) (results []Connected, err error)
+	// Renew renews the comet's lease and exchanges room counts.
+	Renew(ctx context.Context, r Report) (Renewal, error)
+	// Leave gives the lease back.
+	Leave(ctx context.Context) error
+	// Receive hands on what a client sent with op 4 and returns the answer.
+	Receive(ctx context.Context, m Message) ([]byte, error)
+}
+
+// Connect asks for the session of one link.
+type Connect struct {
+	Link      uint64 // this comet's number of the link, never used twice
+	Body      []byte // of the auth frame
+	RemoteIP  string
+	Origin    string // of a WebSocket upgrade
+	SeenEpoch uint64 // the highest epoch that this comet knows of
+}
+
+// Status of a connect.
+type Status uint8
+
+const (
+	StatusOK          Status = iota
+	StatusDenied             // the credentials are refused
+	StatusInvalid            // the body makes no sense
+	StatusUnavailable        // nobody can say now
+)
+
+// Connected is the answer to a Connect.
+type Connected struct {
+	Status     Status
+	Message    string // for the log; nothing secret
+	Mid        int64
+	Key        ident.Key
+	Room       ident.Room // "" for none
+	Accepts    []uint32   // meaningless with AcceptsAll
+	AcceptsAll bool
+	Epoch      uint64
+	Heartbeat  time.Duration // promised to the client; 0: the comet's own
+	Retry      time.Duration // advice if the status is not OK
+}
+
+// Disconnect gives the session of one link back.
+type Disconnect struct {
+	Link  uint64
+	Key   ident.Key
+	Mid   int64
+	Epoch uint64
+}
+
+// Report is what a comet tells of itself at each renewal.
+type Report struct {
+	Links    uint64
+	MaxLinks uint64
+	Draining bool
+	Counter  uint64
+	Connects uint64 // since start
+	Rooms    map[string]int32
+}
+
+// Renewal is the answer to a Report.
+type Renewal struct {
+	Rooms map[string]int32 // links in the whole cluster, for the report's rooms
+	Lease time.Duration
+}
+
+// Message is what a client sent with op 4. Body is the receiver's.
+type Message struct {
+	Mid  int64
+	Key  ident.Key
+	Room ident.Room
+	Seq  uint32
+	Body []byte
+}

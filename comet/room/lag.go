@@ -1,0 +1,214 @@
+package room
+
+import (
+	"strconv"
+
+	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/frame"
+)
+
+// lag is how far a member has come that is not up to date.
+type lag struct {
+	begun *block // stopped in its middle (a reference); nil: between blocks
+	off   int    // bytes of begun that the socket took
+	next  uint64 // number of the block after begun
+	given uint64 // messages of the cohort that came before block next
+}
+
+// catchUpBlocks is how many blocks one writev takes at most.
+const catchUpBlocks = 16
+
+// stall makes a ready member lag behind b, block number c.next-1, of which its
+// socket took only so many bytes.
+func (t *Table) stall(c *cohort, id poller.ID, b *block, taken int) {
+	l := &lag{next: c.next - 1, given: b.first}
+	if taken > 0 {
+		b.refs++
+		l = &lag{begun: b, off: taken, next: c.next, given: b.first + uint64(b.count)}
+	}
+	t.lagBehind(c, id, l)
+	t.owner.Stalled(id)
+}
+
+func (t *Table) lagBehind(c *cohort, id poller.ID, l *lag) {
+	m := t.members.At(id.Slot)
+	m.lagging = true
+	c.ready--
+	t.swap(c, m.pos, uint32(c.ready))
+	t.lags[id.Slot] = l
+}
+
+// Hold says that the link has bytes of its own to send first. Until the owner
+// calls CatchUp, what the room sends waits for it in the ring.
+func (t *Table) Hold(id poller.ID) {
+	m := t.member(id.Slot)
+	if m == nil || m.lagging {
+		return
+	}
+	c := t.rooms[m.room-1].cohorts[m.cohort]
+	t.lagBehind(c, id, &lag{next: c.next, given: c.total})
+}
+
+// MidBlock reports whether the link stopped in the middle of a block, so that
+// nothing else may be written to it.
+func (t *Table) MidBlock(id poller.ID) bool {
+	l := t.lags[id.Slot]
+	return l != nil && l.begun != nil
+}
+
+// FinishBlock goes on with the block that the link stopped in, and reports
+// whether it is done.
+func (t *Table) FinishBlock(id poller.ID) (done bool, err error) {
+	l := t.lags[id.Slot]
+	if l == nil || l.begun == nil {
+		return true, nil
+	}
+	t.bufs = append(t.bufs[:0], l.begun.buf[l.off:])
+	n, err := t.w.Writev(id, t.bufs)
+	if err != nil {
+		return false, err
+	}
+	if l.off += n; l.off < len(l.begun.buf) {
+		return false, nil
+	}
+	t.finish(l)
+	return true, nil
+}
+
+func (t *Table) finish(l *lag) {
+	t.stats.Delivered += uint64(l.begun.count)
+	t.pool.release(l.begun)
+	l.begun, l.off = nil, 0
+}
+
+// CatchUp gives a lagging member what it missed, as much as the socket takes,
+// and reports whether it is up to date now. The link must have nothing of its
+// own to send.
+func (t *Table) CatchUp(id poller.ID) (upToDate bool, err error) {
+	l := t.lags[id.Slot]
+	if l == nil {
+		return true, nil
+	}
+	m := t.members.At(id.Slot)
+	r := t.rooms[m.room-1]
+	c := r.cohorts[m.cohort]
+	for {
+		if l.begun == nil && l.next < c.base() {
+			t.skip(r, c, m, l)
+		}
+		if l.begun == nil && l.next == c.next {
+			t.caughtUp(c, m, id)
+			return true, nil
+		}
+		full, err := t.write(c, id, l)
+		if err != nil || full {
+			return false, err
+		}
+	}
+}
+
+// write hands the socket the begun block and those that follow.
+func (t *Table) write(c *cohort, id poller.ID, l *lag) (full bool, err error) {
+	bufs := t.bufs[:0]
+	if l.begun != nil {
+		bufs = append(bufs, l.begun.buf[l.off:])
+	}
+	if first := l.next - c.base(); l.next >= c.base() {
+		for _, b := range c.ring[first:min(uint64(len(c.ring)), first+catchUpBlocks)] {
+			bufs = append(bufs, b.buf)
+		}
+	}
+	t.bufs = bufs
+	n, err := t.w.Writev(id, bufs)
+	if err != nil {
+		return false, err
+	}
+	t.stats.Writes++
+	for _, buf := range bufs {
+		if l.begun == nil {
+			l.begin(c)
+		}
+		if n < len(buf) {
+			l.off += n
+			if l.off == 0 {
+				l.unbegin(t)
+			}
+			return true, nil
+		}
+		n -= len(buf)
+		t.finish(l)
+	}
+	return false, nil
+}
+
+// begin steps into block number next.
+func (l *lag) begin(c *cohort) {
+	b := c.ring[l.next-c.base()]
+	b.refs++
+	l.begun, l.off = b, 0
+	l.next++
+	l.given = b.first + uint64(b.count)
+}
+
+// unbegin steps back: the socket took nothing of the block. A gap marker stays
+// begun, since it lies in no ring.
+func (l *lag) unbegin(t *Table) {
+	if l.begun.count == 0 {
+		return
+	}
+	l.given = l.begun.first
+	l.next--
+	t.pool.release(l.begun)
+	l.begun = nil
+}
+
+// skip moves a member that fell off the ring to its oldest block.
+func (t *Table) skip(r *room, c *cohort, m *member, l *lag) {
+	missed := c.oldest() - l.given
+	t.stats.Slow += missed
+	l.next, l.given = c.base(), c.oldest()
+	if missed > 0 && t.sets.At(m.set).Wants(uint32(frame.OpGap)) {
+		l.begun = &block{buf: gapMarker(r, m.enc, missed), refs: 1, first: l.given}
+	}
+}
+
+// gapMarker is the frame of op 18. Room names need no escaping in JSON.
+func gapMarker(r *room, enc Encoding, missed uint64) []byte {
+	body := append([]byte(`{"room":"`), r.name...)
+	body = append(body, `","lane":"chat","skipped":`...)
+	body = append(strconv.AppendUint(body, missed, 10), '}')
+	return AppendFrame(nil, enc, frame.Append(nil, frame.OpGap, 0, body))
+}
+
+// caughtUp makes a lagging member ready.
+func (t *Table) caughtUp(c *cohort, m *member, id poller.ID) {
+	delete(t.lags, id.Slot)
+	m.lagging = false
+	t.swap(c, m.pos, uint32(c.ready))
+	c.ready++
+	t.shrink(c)
+}
+
+// settle ends the lag of a member that leaves its cohort: what it is still owed
+// is counted, and the rest of a block that it has begun is returned.
+func (t *Table) settle(c *cohort, id poller.ID, why func(*Stats) *uint64) (rest []byte) {
+	l := t.lags[id.Slot]
+	delete(t.lags, id.Slot)
+	*why(&t.stats) += c.total - l.given
+	if l.begun == nil {
+		return nil
+	}
+	rest = append(rest, l.begun.buf[l.off:]...)
+	*t.begunEnd(why) += uint64(l.begun.count)
+	t.pool.release(l.begun)
+	return rest
+}
+
+// begunEnd is the counter for a begun block: a link that closes loses it, one
+// that leaves is still given its rest.
+func (t *Table) begunEnd(why func(*Stats) *uint64) *uint64 {
+	if why(&t.stats) == &t.stats.Closed {
+		return &t.stats.Closed
+	}
+	return &t.stats.Delivered
+}

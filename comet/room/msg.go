@@ -1,0 +1,67 @@
+package room
+
+import (
+	"github.com/oortim/oort/proto/frame"
+	"github.com/oortim/oort/proto/ws"
+)
+
+// Encoding is how frames lie on a link's wire.
+type Encoding uint8
+
+const (
+	TCP       Encoding = iota // frames one after the other
+	WebSocket                 // one binary message a frame, or a batch (op 9) of several
+)
+
+// Msg is one push, encoded once and shared by all loops. Immutable.
+type Msg struct {
+	Frame   []byte // header and body
+	Op      uint32
+	Lane    uint8
+	Expires int64 // Unix time in microseconds; 0: never
+}
+
+// NewMsg encodes a push.
+func NewMsg(op uint32, body []byte, lane uint8, expires int64) *Msg {
+	b := make([]byte, 0, frame.HeaderLen+len(body))
+	return &Msg{Frame: frame.Append(b, frame.Op(op), 0, body), Op: op, Lane: lane, Expires: expires}
+}
+
+// expired reports whether nobody is to be served any more at now.
+func (m *Msg) expired(now int64) bool { return m.Expires != 0 && m.Expires <= now }
+
+// AppendFrame puts one frame on the wire of enc.
+func AppendFrame(dst []byte, enc Encoding, f []byte) []byte {
+	if enc == WebSocket {
+		dst = ws.AppendHeader(dst, ws.OpBinary, true, len(f))
+	}
+	return append(dst, f...)
+}
+
+// appendBlock puts msgs on the wire of enc. On WebSocket those that fit into
+// batchMax bytes together share one message, as a frame of op 9.
+func appendBlock(dst []byte, enc Encoding, msgs []*Msg, batchMax int) []byte {
+	for len(msgs) > 0 {
+		n, size := 1, len(msgs[0].Frame)
+		if enc == WebSocket {
+			for n < len(msgs) && frame.HeaderLen+size+len(msgs[n].Frame) <= batchMax {
+				size += len(msgs[n].Frame)
+				n++
+			}
+			dst = appendBatchHead(dst, n, size)
+		}
+		for _, m := range msgs[:n] {
+			dst = append(dst, m.Frame...)
+		}
+		msgs = msgs[n:]
+	}
+	return dst
+}
+
+func appendBatchHead(dst []byte, frames, size int) []byte {
+	if frames == 1 {
+		return ws.AppendHeader(dst, ws.OpBinary, true, size)
+	}
+	dst = ws.AppendHeader(dst, ws.OpBinary, true, frame.HeaderLen+size)
+	return frame.AppendHeader(dst, frame.OpBatch, 0, size)
+}
