@@ -17,10 +17,10 @@ import (
 // length counts what follows it. Addresses are source, destination, source
 // port, destination port; with AF_UNIX two paths of 108 bytes.
 const (
-	v2Fixed     = 16
-	atCommand   = 12
-	atFamily    = 13
-	atAddresses = 14 // of the length field
+	v2Fixed   = 16
+	atCommand = 12
+	atFamily  = 13
+	atLength  = 14
 )
 
 // Values of the byte at atCommand: version 2 above, the command below.
@@ -46,7 +46,7 @@ func parseV2(b []byte) (Header, int, error) {
 	if len(b) < v2Fixed {
 		return Header{}, 0, nil
 	}
-	n := v2Fixed + int(binary.BigEndian.Uint16(b[atAddresses:]))
+	n := v2Fixed + int(binary.BigEndian.Uint16(b[atLength:]))
 	if n > MaxV2 {
 		return Header{}, 0, fmt.Errorf("%w: %d bytes", ErrTooLong, n)
 	}
