@@ -22,7 +22,8 @@ type Session struct {
 	// first; tries go through them in turn. Nil means Options.Addr.
 	Addrs func(ctx context.Context) ([]string, error)
 	// OnConnect, if set, is told of each new link, before its first message.
-	// Adding accepts beyond those of Options belongs here.
+	// It must not wait for a reply, since messages wait behind it: calls, such
+	// as AddAccepts, belong in a goroutine that it starts.
 	OnConnect func(*Client)
 	// OnLost, if set, is told why a link ended or a try failed, and how long
 	// the wait is; negative if Run gives up.

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,6 +39,8 @@ func TestSessionComesBack(t *testing.T) {
 	both(t, func(t *testing.T, scheme string) {
 		rooms := make(chan any, 10)
 		var links atomic.Int32
+		var changing sync.WaitGroup
+		defer changing.Wait()
 		addr := serve(t, scheme, func(p *peer) {
 			n := links.Add(1)
 			p.welcome()
@@ -64,9 +67,11 @@ func TestSessionComesBack(t *testing.T) {
 				t.Error("OnConnect of another link")
 			}
 			if s.Room() == "live://1" {
-				if err := s.ChangeRoom(within(t), "live://2"); err != nil {
-					t.Error(err)
-				}
+				changing.Go(func() {
+					if err := s.ChangeRoom(within(t), "live://2"); err != nil {
+						t.Error(err)
+					}
+				})
 			}
 		}
 		var got []string
