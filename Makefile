@@ -1,0 +1,53 @@
+# oort: make help lists what there is.
+
+GO       ?= go
+FUZZTIME ?= 60s
+BENCH    ?= .
+# -count=1: tests that start other programs must not be answered from a cache.
+TESTFLAGS ?= -race -count=1 -timeout 8m
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build ./oort, a static binary.
+	CGO_ENABLED=0 $(GO) build -trimpath -o oort .
+
+.PHONY: test
+test: need lint generated race ## Check everything: format, vet, generated code, all tests with -race.
+
+.PHONY: need
+need: ## Install what the tests run, if missing: redis-server and chromium, by apt.
+	@deploy/need.sh redis-server chromium
+
+.PHONY: lint
+lint: ## Check format and vet, for Linux and for the other systems with a kqueue.
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above" >&2; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./poller/...
+	GOOS=freebsd $(GO) vet ./poller/...
+
+.PHONY: generated
+generated: ## Check that the generated code is what the .proto files say.
+	@deploy/generated.sh
+
+.PHONY: race
+race: ## Run all tests with the race detector.
+	$(GO) test $(TESTFLAGS) ./...
+
+.PHONY: generate
+generate: ## Generate code from the .proto files; installs protoc by apt and plugins into ./bin.
+	@deploy/generate.sh
+
+.PHONY: fuzz
+fuzz: ## Run each fuzzer for FUZZTIME (60s).
+	@deploy/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## Run the micro benchmarks; BENCH=pattern chooses.
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf oort bin
