@@ -27,19 +27,25 @@
 // newer bytes, and only with newer bytes or after Resume. An idle link holds
 // no read buffer: only an unused rest is copied, and at most
 // Options.MaxRest bytes of it, beyond which the link is closed with
-// ErrRestTooLarge.
+// ErrRestTooLarge. An engine hands over at most MaxRest bytes at a time, so a
+// handler may pause at any byte without passing the limit; only when it has
+// left a full MaxRest unused, and did not pause, one more byte comes, which it
+// must not leave as well. What was left unused when the peer ends its side is
+// dropped.
 //
 // Pause stops deliveries of one link; Resume starts them again, and delivers
-// a rest that waits as if it had just come (later in the same turn, not
-// within Resume). A paused link's close by its peer may be told only after
-// Resume or when the link is closed.
+// a rest that waits as if it had just come (in this turn or the next, which
+// follows at once; not within Resume). A paused link's close by its peer may
+// be told only after Resume or when the link is closed.
 //
 // # Writing
 //
 // Write and Writev take what the socket takes now and never block. If they
 // take less than all, OnWritable follows, once, when the socket takes bytes
-// again; the caller keeps the rest. Bytes taken are no longer referenced after
-// the call. No engine keeps a buffer of its own behind the caller's back.
+// again; the caller keeps the rest. Until then, further writes to that link
+// take nothing and ask for no OnWritable of their own. Bytes taken are no
+// longer referenced after the call. No engine keeps a buffer of its own behind
+// the caller's back.
 //
 // # Closing
 //
@@ -47,18 +53,23 @@
 // later in the turn, last, exactly once for each OnOpen, whoever closed; the
 // first reason wins. Closing never blocks. CloseWrite ends only the sending
 // side (FIN) and leaves reading on, so that a last frame is not lost to a
-// reset; the caller closes later.
+// reset; the caller closes later. Writes after CloseWrite fail with ErrClosed
+// without marking the link, and an OnWritable that was due no longer comes.
 //
 // # Turns
 //
 // OnTurn ends each turn of a loop: after the callbacks of the events and tasks
 // at hand, with the loop's clock. There a server flushes what it gathered, and
-// says how long the loop may sleep if nothing happens.
+// says how long the loop may sleep if nothing happens. What OnTurn itself
+// closes or resumes makes the next turn follow at once.
 //
 // # Trouble
 //
 // A panic in a callback that concerns one link closes that link with a
-// PanicError, is counted, and stops nothing else. Accept pauses when
+// PanicError, is counted, and stops nothing else; bytes given to an OnData that
+// panicked, or that returned a count out of range, are gone. A panic in another
+// callback is counted and told to Options.OnPanic; after one in OnTurn the loop
+// turns again within 100 ms. Accept pauses when
 // descriptors run out (EMFILE, ENFILE, ENOBUFS, ENOMEM) and goes on within a
 // second of relief; it never ends before StopAccept.
 package poller
@@ -91,8 +102,8 @@ type Task struct {
 // Conn is what is known of a link when it opens.
 type Conn struct {
 	Listener int            // index in Options.Listen
-	Local    netip.AddrPort // the address that was dialled
-	Remote   netip.AddrPort // the peer
+	Local    netip.AddrPort // the address that was dialled; IPv4 is never mapped
+	Remote   netip.AddrPort // the peer; IPv4 is never mapped
 }
 
 // Loop is one reactor thread, or what stands for it, as its Handler sees it.
@@ -101,14 +112,15 @@ type Loop interface {
 	Index() int
 	// Write hands b to the socket of id and returns how many bytes it took.
 	// n < len(b) with a nil error means that OnWritable will follow. An error
-	// means that the link is closed or has just been marked so.
+	// means that the link is closed or has just been marked so, or that its
+	// sending side was ended by CloseWrite.
 	Write(id ID, b []byte) (n int, err error)
 	// Writev is Write for several buffers as one; n counts over all. The slice
 	// of slices is the caller's and is not changed.
 	Writev(id ID, bufs [][]byte) (n int, err error)
 	// WriteEach is Write of one block to many links. taken[i] is how much the
-	// socket of ids[i] took; -1 means that the link is closed or has just been
-	// marked so. len(taken) must be at least len(ids).
+	// socket of ids[i] took; -1 stands for an error of Write. len(taken) must be
+	// at least len(ids).
 	WriteEach(ids []ID, block []byte, taken []int32)
 	// Pause stops deliveries of id until Resume. Both are idempotent.
 	Pause(id ID)
@@ -152,7 +164,8 @@ type Options struct {
 	NewHandler func(Loop) Handler
 	// MaxRest bounds the unused bytes kept for one link. Zero means 64 KiB.
 	MaxRest int
-	// Queue is how many posted tasks a loop holds. Zero means 65,536.
+	// Queue is how many posted tasks a loop holds that it has not begun. Zero
+	// means 65,536.
 	Queue int
 	// Backlog of the listening sockets. Zero means 4,096 (the kernel caps it
 	// at net.core.somaxconn).
@@ -161,7 +174,7 @@ type Options struct {
 	// storm of connects does not starve the links that live. Zero means 64.
 	AcceptBatch int
 	// OnPanic is told of each panic in a callback, with the stack. Optional;
-	// called on the loop.
+	// called on the loop, of which it must call no method but Post.
 	OnPanic func(loop int, value any, stack []byte)
 }
 
@@ -181,11 +194,14 @@ type Engine interface {
 	Addrs() []net.Addr
 	// Loops in the order of their Index.
 	Loops() []Loop
-	// StopAccept closes the listeners. The links live on. Idempotent.
+	// StopAccept has the listeners closed, in each loop's next turn, which it
+	// starts but does not wait for. The links live on. Idempotent.
 	StopAccept()
-	// Stop closes the listeners, closes every link with ErrStopped, calls
-	// OnStop and ends the loops. It returns when all of it has been done or
-	// ctx is over, and in the latter case leaves the rest to finish alone.
+	// Stop closes the listeners, handles the tasks that were taken, runs a
+	// last OnTurn, closes every link with ErrStopped, calls OnStop and ends the
+	// loops. It returns nil when all of it has been done; if ctx is over
+	// before, it returns its error and leaves the rest to finish alone.
+	// Idempotent. Not to be waited for in a callback.
 	Stop(ctx context.Context) error
 	// Stats may be called at any time from anywhere.
 	Stats() Stats

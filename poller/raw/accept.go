@@ -1,0 +1,142 @@
+//go:build linux || darwin || freebsd
+
+package raw
+
+import (
+	"errors"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/oortim/oort/poller"
+)
+
+// acceptPause is how long a loop that ran out of descriptors waits before it
+// tries again. Nobody tells it of relief.
+const acceptPause = 200 * time.Millisecond
+
+// accept takes connects of listener i until there is none, the turn's budget
+// is used up, or descriptors run out. What is left makes an event of the next
+// turn.
+func (l *loop) accept(i int) {
+	for l.listeners[i].armed && l.budget > 0 {
+		ln := l.listeners[i]
+		fd, peer, err := accept(ln.fd)
+		switch {
+		case err == nil:
+			l.budget--
+			if !l.welcome(i, ln, fd, peer) {
+				l.pauseAccept()
+			}
+		case errors.Is(err, syscall.EAGAIN):
+			return
+		case ofOneConnect(err):
+			l.budget--
+		default:
+			l.pauseAccept() // EMFILE, ENFILE, ENOBUFS, ENOMEM, or what we never heard of
+		}
+	}
+}
+
+// ofOneConnect says whether an error of accept concerns only the connect that
+// was first in the queue. See accept(2), "Error handling": Linux passes
+// pending network errors of the new socket.
+func ofOneConnect(err error) bool {
+	switch err {
+	case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.ENETDOWN,
+		unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ETIMEDOUT:
+		return true
+	}
+	return false
+}
+
+// welcome makes a link of fd. False means that the kernel had no memory for
+// it; the connect is lost.
+func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	id, k := l.links.add(fd)
+	if err := l.poll.change(fd, id.Slot, id.Gen, 0, armedIn); err != nil {
+		l.links.remove(id.Slot)
+		_ = unix.Close(fd)
+		return false
+	}
+	k.flag |= armedIn
+	l.accepted.Add(1)
+	c := poller.Conn{Listener: i, Local: ln.local, Remote: addrPort(peer)}
+	if ln.every {
+		if own, err := unix.Getsockname(fd); err == nil {
+			c.Local = addrPort(own)
+		}
+	}
+	l.onOpen(id, c)
+	return true
+}
+
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return plain(netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)))
+	}
+	return netip.AddrPort{}
+}
+
+// pauseAccept stops listening on all addresses for a while: descriptors are
+// the whole process's.
+func (l *loop) pauseAccept() {
+	if l.retry.IsZero() {
+		l.acceptPauses.Add(1)
+	}
+	l.retry = time.Now().Add(acceptPause)
+	for i := range l.listeners {
+		l.ignore(i)
+	}
+}
+
+// tendListeners ends a pause that has lasted long enough, and closes the
+// listeners after StopAccept.
+func (l *loop) tendListeners() {
+	if l.engine.deaf.Load() {
+		l.closeListeners()
+	}
+	if l.retry.IsZero() || time.Now().Before(l.retry) {
+		return
+	}
+	l.retry = time.Time{}
+	for i := range l.listeners {
+		if l.hear(i) != nil {
+			l.pauseAccept()
+			return
+		}
+	}
+}
+
+// hear has the kernel report connects of listener i.
+func (l *loop) hear(i int) error {
+	ln := &l.listeners[i]
+	if ln.armed {
+		return nil
+	}
+	err := l.poll.change(ln.fd, uint32(i), listenerGen, 0, armedIn)
+	ln.armed = err == nil
+	return err
+}
+
+func (l *loop) ignore(i int) {
+	if ln := &l.listeners[i]; ln.armed {
+		_ = l.poll.change(ln.fd, uint32(i), listenerGen, armedIn, 0)
+		ln.armed = false
+	}
+}
+
+func (l *loop) closeListeners() {
+	for i, ln := range l.listeners {
+		l.ignore(i)
+		l.poll.forget(ln.fd)
+		_ = unix.Close(ln.fd)
+	}
+	l.listeners, l.retry = nil, time.Time{}
+}

@@ -1,0 +1,40 @@
+//go:build linux || darwin || freebsd
+
+package raw
+
+import (
+	"syscall"
+
+	"github.com/oortim/oort/poller"
+)
+
+// Close marks. It is the one way by which a link ends, whoever ends it.
+func (l *loop) Close(id poller.ID, reason error) {
+	if k := l.links.find(id); k != nil {
+		k.flag |= marked
+		l.closing = append(l.closing, closing{id, reason})
+	}
+}
+
+// runClosing tells and releases the links that were marked, and those that
+// OnClose marks meanwhile.
+func (l *loop) runClosing() {
+	for i := 0; i < len(l.closing); i++ {
+		c := l.closing[i]
+		l.onClose(c)
+		l.release(c.id.Slot)
+	}
+	clear(l.closing) // lets go of the reasons
+	l.closing = l.closing[:0]
+}
+
+// release gives up all that a link holds. Closing its descriptor takes it out
+// of the poll; it comes after every event of the turn.
+func (l *loop) release(slot uint32) {
+	k := l.links.at(slot)
+	fd := int(k.fd)
+	l.rests.Free(k.rest)
+	l.links.remove(slot)
+	l.poll.forget(fd)
+	_ = syscall.Close(fd) // on Linux the descriptor is gone even if this fails
+}

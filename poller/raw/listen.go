@@ -1,0 +1,146 @@
+//go:build linux || darwin || freebsd
+
+package raw
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// listener is one listening socket of one loop. Its index in loop.listeners
+// is that of its address in Options.Listen.
+type listener struct {
+	fd    int
+	local netip.AddrPort // the address bound, to tell links without asking the kernel
+	every bool           // bound to every address of the host, so that each link is asked for its own
+	armed bool           // the kernel reports connects
+}
+
+// listen opens every address for every loop.
+func (e *engine) listen() error {
+	for _, addr := range e.opts.Listen {
+		bound, err := e.listenOn(addr)
+		if err != nil {
+			return fmt.Errorf("poller: listen on %q: %w", addr, err)
+		}
+		e.addrs = append(e.addrs, bound)
+	}
+	return nil
+}
+
+// listenOn opens addr for each loop; a port that the kernel chose for the
+// first loop is the port of the others.
+func (e *engine) listenOn(addr string) (net.Addr, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	if err := probe(addr, port); err != nil {
+		return nil, err
+	}
+	var first net.Addr
+	for i, l := range e.loops {
+		if i > 0 && !kernelDeals {
+			if err := l.share(e.loops[0]); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		bound, err := l.listen(net.JoinHostPort(host, port))
+		if err != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = bound
+			port = strconv.Itoa(bound.(*net.TCPAddr).Port)
+		}
+	}
+	return first, nil
+}
+
+// probe binds addr for a moment without sharing it. Otherwise two servers that
+// were given the same port would both start, and each get half of the links.
+// A port of 0 is never one that is in use.
+func probe(addr, port string) error {
+	if port == "0" {
+		return nil
+	}
+	ln, err := listenTCP(addr, nil)
+	if err != nil {
+		return err
+	}
+	return ln.Close()
+}
+
+// listenTCP lets package net resolve and bind. Multipath TCP, its default
+// since Go 1.24, is off: accepted sockets would not be plain TCP ones.
+func listenTCP(addr string, control func(string, string, syscall.RawConn) error) (*net.TCPListener, error) {
+	lc := net.ListenConfig{Control: control}
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.TCPListener), nil
+}
+
+// listen opens one listening socket for l. What package net opened is
+// duplicated and closed, which takes it out of the runtime's poller.
+func (l *loop) listen(addr string) (net.Addr, error) {
+	ln, err := listenTCP(addr, shareable)
+	if err != nil {
+		return nil, err
+	}
+	defer ln.Close()
+	fd, err := duplicate(ln)
+	if err != nil {
+		return nil, err
+	}
+	// A second listen(2) only changes the length of the queue.
+	if err := unix.Listen(fd, l.engine.opts.Backlog); err != nil {
+		_ = unix.Close(fd)
+		return nil, err
+	}
+	bound := ln.Addr().(*net.TCPAddr)
+	return bound, l.attend(listener{fd: fd, local: plain(bound.AddrPort()), every: bound.IP.IsUnspecified()})
+}
+
+// share makes l accept from the last socket that first opened.
+func (l *loop) share(first *loop) error {
+	ln := first.listeners[len(first.listeners)-1]
+	fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	ln.fd, ln.armed = fd, false
+	return l.attend(ln)
+}
+
+func (l *loop) attend(ln listener) error {
+	l.listeners = append(l.listeners, ln)
+	return l.hear(len(l.listeners) - 1)
+}
+
+func duplicate(ln *net.TCPListener) (fd int, err error) {
+	rc, err := ln.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if e := rc.Control(func(old uintptr) {
+		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
+	}); e != nil {
+		return -1, e
+	}
+	return fd, err
+}
+
+// plain is a without the disguise of IPv4 as IPv6.
+func plain(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}

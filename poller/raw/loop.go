@@ -1,0 +1,233 @@
+//go:build linux || darwin || freebsd
+
+package raw
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/rest"
+	"github.com/oortim/oort/poller/internal/taskq"
+)
+
+const (
+	readSize    = 64 << 10 // the shared read buffer of a loop
+	tasksATurn  = 1024     // tasks handled before links get their turn
+	panicPause  = 100 * time.Millisecond
+	listenerGen = 0 // generation of events that are no link's; links start at 1
+	noSlot      = ^uint32(0)
+)
+
+// loop is one reactor and all that it owns.
+type loop struct {
+	// immutable after Open
+	index   int
+	engine  *engine
+	handler poller.Handler
+
+	// safe from anywhere
+	tasks        *taskq.Queue
+	accepted     atomic.Uint64
+	acceptPauses atomic.Uint64
+	panics       atomic.Uint64
+
+	// owned by the loop
+	poll      *poll
+	links     table
+	rests     rest.Table
+	resumed   []poller.ID // links whose rest is to be delivered
+	closing   []closing   // links whose OnClose is due, in order of marking
+	listeners []listener
+	budget    int       // accepts left in this turn
+	retry     time.Time // when paused listeners are tried again; zero if none is paused
+	buf       []byte    // what links are read into
+	vec       vector    // scratch of Writev
+}
+
+// closing is a link that was marked, and why.
+type closing struct {
+	id     poller.ID
+	reason error
+}
+
+func newLoop(e *engine, index int) (*loop, error) {
+	p, err := openPoll()
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{index: index, engine: e, poll: p, buf: make([]byte, readSize)}
+	l.tasks = taskq.New(e.opts.Queue, p.wake)
+	return l, nil
+}
+
+func (l *loop) Index() int              { return l.index }
+func (l *loop) Post(t poller.Task) bool { return l.tasks.Put(t) }
+
+func (l *loop) run() {
+	defer l.engine.ended()
+	for wait := time.Duration(0); !l.engine.stopping.Load(); {
+		wait = l.turn(wait)
+	}
+	l.stop()
+}
+
+// turn runs one turn after sleeping for wait at most, and returns how long
+// the next may sleep.
+func (l *loop) turn(wait time.Duration) time.Duration {
+	n := l.poll.wait(wait, l.tasks.Sleep)
+	l.tasks.Awake()
+	l.budget = l.engine.opts.AcceptBatch
+	for i := range n {
+		l.handle(l.poll.event(i))
+	}
+	l.runTasks()
+	l.tendListeners()
+	l.runResumed()
+	l.runClosing()
+	now := time.Now()
+	return l.nextWait(l.onTurn(now), now)
+}
+
+// stop ends the loop: tasks that were taken are handled while the links still
+// live, and what they wrote goes out before the links are closed.
+func (l *loop) stop() {
+	l.closeListeners()
+	l.tasks.End()
+	for l.runTasks() {
+	}
+	l.runResumed()
+	l.runClosing()
+	l.onTurn(time.Now())
+	l.links.each(func(id poller.ID) { l.Close(id, poller.ErrStopped) })
+	l.runClosing()
+	l.onStop()
+	l.poll.close()
+}
+
+// handle deals with one event of the kernel.
+func (l *loop) handle(slot, gen uint32, r ready) {
+	if gen == listenerGen {
+		if slot < uint32(len(l.listeners)) {
+			l.accept(int(slot))
+		}
+		return
+	}
+	id := poller.ID{Slot: slot, Gen: gen}
+	k := l.links.find(id)
+	if k == nil {
+		return // of an earlier tenant, or marked in this turn
+	}
+	if r.writable() && k.flag.has(owed) {
+		l.writable(id, k)
+	}
+	if r.readable() && !k.flag.has(marked) {
+		l.readable(id, k, r.hangup())
+	}
+}
+
+// runTasks handles the tasks at hand and says whether there were any.
+func (l *loop) runTasks() bool {
+	n := l.tasks.Gather(tasksATurn)
+	for range n {
+		l.onTask(l.tasks.Next())
+	}
+	return n > 0
+}
+
+// nextWait is what the handler asked for unless the engine has work of its
+// own. (Tasks that wait are seen by the queue's Sleep.)
+func (l *loop) nextWait(asked time.Duration, now time.Time) time.Duration {
+	if len(l.resumed) > 0 || len(l.closing) > 0 {
+		return 0
+	}
+	if l.retry.IsZero() {
+		return asked
+	}
+	if left := max(l.retry.Sub(now), 0); asked < 0 || left < asked {
+		return left
+	}
+	return asked
+}
+
+// arm tells the kernel what to report of k, if that has changed.
+func (l *loop) arm(slot uint32, k *link) {
+	want := flag(0)
+	if !k.flag.has(muted) {
+		want |= armedIn
+	}
+	if k.flag.has(owed) {
+		want |= armedOut
+	}
+	have := k.flag & (armedIn | armedOut)
+	if want == have {
+		return
+	}
+	if err := l.poll.change(int(k.fd), slot, k.gen, have, want); err != nil {
+		l.Close(poller.ID{Slot: slot, Gen: k.gen}, err)
+		return
+	}
+	k.flag = k.flag&^(armedIn|armedOut) | want
+}
+
+// contain is deferred around each callback that concerns one link.
+func (l *loop) contain(id poller.ID) {
+	if v := recover(); v != nil {
+		l.panicked(v)
+		l.Close(id, &poller.PanicError{Value: v})
+	}
+}
+
+// survive is deferred around the callbacks that concern no link.
+func (l *loop) survive() {
+	if v := recover(); v != nil {
+		l.panicked(v)
+	}
+}
+
+func (l *loop) panicked(v any) {
+	l.panics.Add(1)
+	if tell := l.engine.opts.OnPanic; tell != nil {
+		defer func() { _ = recover() }() // the teller's own panic must not end the loop either
+		tell(l.index, v, debug.Stack())
+	}
+}
+
+func (l *loop) onOpen(id poller.ID, c poller.Conn) {
+	defer l.contain(id)
+	l.handler.OnOpen(id, c)
+}
+
+// onData returns what was left unused. A count out of range panics here, and
+// is contained like a panic of the handler, whose mistake it is.
+func (l *loop) onData(id poller.ID, in []byte) (left []byte) {
+	defer l.contain(id)
+	return in[l.handler.OnData(id, in):]
+}
+
+func (l *loop) onWritable(id poller.ID) {
+	defer l.contain(id)
+	l.handler.OnWritable(id)
+}
+
+func (l *loop) onClose(c closing) {
+	defer l.survive()
+	l.handler.OnClose(c.id, c.reason)
+}
+
+func (l *loop) onTask(t poller.Task) {
+	defer l.survive()
+	l.handler.OnTask(t)
+}
+
+func (l *loop) onTurn(now time.Time) (wait time.Duration) {
+	wait = panicPause // if it panics: a handler that always does shall not spin
+	defer l.survive()
+	return l.handler.OnTurn(now)
+}
+
+func (l *loop) onStop() {
+	defer l.survive()
+	l.handler.OnStop()
+}

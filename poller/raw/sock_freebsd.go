@@ -1,0 +1,24 @@
+package raw
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// kernelDeals: SO_REUSEPORT alone gives all connects to one socket; with _LB
+// the kernel deals them between the loops. See setsockopt(2).
+const kernelDeals = true
+
+func shareable(_, _ string, c syscall.RawConn) (err error) {
+	if e := c.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT_LB, 1)
+	}); e != nil {
+		return e
+	}
+	return err
+}
+
+func accept(fd int) (int, unix.Sockaddr, error) {
+	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+}
