@@ -165,7 +165,10 @@ type Push struct {
 	// KIND_KICK: the typed reason that the client is told.
 	Reason string `protobuf:"bytes,14,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The record was produced a second time for a key that had moved.
-	Moved         bool `protobuf:"varint,15,opt,name=moved,proto3" json:"moved,omitempty"`
+	Moved bool `protobuf:"varint,15,opt,name=moved,proto3" json:"moved,omitempty"`
+	// The id is the pusher's own: a comet applies it once a target within ten
+	// minutes, so that a retry after an unknown outcome does not double.
+	OwnId         bool `protobuf:"varint,16,opt,name=own_id,json=ownId,proto3" json:"own_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,11 +308,18 @@ func (x *Push) GetMoved() bool {
 	return false
 }
 
+func (x *Push) GetOwnId() bool {
+	if x != nil {
+		return x.OwnId
+	}
+	return false
+}
+
 var File_proto_pushpb_push_proto protoreflect.FileDescriptor
 
 const file_proto_pushpb_push_proto_rawDesc = "" +
 	"\n" +
-	"\x17proto/pushpb/push.proto\x12\foort.push.v1\"\x82\x03\n" +
+	"\x17proto/pushpb/push.proto\x12\foort.push.v1\"\x99\x03\n" +
 	"\x04Push\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12&\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x12.oort.push.v1.KindR\x04kind\x12\x16\n" +
@@ -328,7 +338,8 @@ const file_proto_pushpb_push_proto_rawDesc = "" +
 	"\bcollapse\x18\f \x01(\tR\bcollapse\x12\x16\n" +
 	"\x06epochs\x18\r \x03(\x04R\x06epochs\x12\x16\n" +
 	"\x06reason\x18\x0e \x01(\tR\x06reason\x12\x14\n" +
-	"\x05moved\x18\x0f \x01(\bR\x05moved*W\n" +
+	"\x05moved\x18\x0f \x01(\bR\x05moved\x12\x15\n" +
+	"\x06own_id\x18\x10 \x01(\bR\x05ownId*W\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_KEYS\x10\x01\x12\r\n" +
