@@ -16,25 +16,30 @@ import (
 //
 // b begins with "PROXY ".
 func parseV1(b []byte) (Header, int, error) {
-	// Spec 2.1: the line has at most 107 bytes, CRLF included; a receiver
-	// that finds no CRLF in them drops the connection.
-	end := bytes.Index(b[:min(len(b), MaxV1)], []byte("\r\n"))
-	if end < 0 {
-		if len(b) >= MaxV1 {
-			return Header{}, 0, fmt.Errorf("%w: no line end in %d bytes", ErrTooLong, MaxV1)
-		}
+	// Spec 2.1: the line has at most 107 bytes, CRLF included. "The receiver
+	// must not tolerate a single CR or LF character to end the line": with a
+	// lone LF in it, two readers would see two lines.
+	end := bytes.IndexByte(b[:min(len(b), MaxV1)], '\n')
+	switch {
+	case end < 0 && len(b) >= MaxV1:
+		return Header{}, 0, fmt.Errorf("%w: no line end in %d bytes", ErrTooLong, MaxV1)
+	case end < 0:
 		return Header{}, 0, nil
 	}
-	line := string(b[len(prefixV1):end])
-	h, err := readLine(line)
+	text := string(b[len(prefixV1):end])
+	h, err := readLine(text)
 	if err != nil {
-		return Header{}, 0, fmt.Errorf("%w: line %q", err, line)
+		return Header{}, 0, fmt.Errorf("%w: line %q", err, text)
 	}
-	return h, end + len("\r\n"), nil
+	return h, end + 1, nil
 }
 
-// readLine reads what stands between "PROXY " and CRLF.
-func readLine(line string) (Header, error) {
+// readLine reads what stands between "PROXY " and the LF.
+func readLine(text string) (Header, error) {
+	line, ok := strings.CutSuffix(text, "\r")
+	if !ok || strings.Contains(line, "\r") {
+		return Header{}, ErrMalformed
+	}
 	family, rest, _ := strings.Cut(line, " ")
 	switch family {
 	case "TCP4":

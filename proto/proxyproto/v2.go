@@ -54,11 +54,12 @@ func parseV2(b []byte) (Header, int, error) {
 	// must use the real connection endpoints and discard the protocol block
 	// including the family which is ignored".
 	local := b[atCommand] == cmdLocal
-	if !local && n < v2Fixed+addressesLen(b[atFamily]) {
-		return Header{}, 0, fmt.Errorf("%w: %d bytes for family 0x%02x", ErrMalformed, n, b[atFamily])
-	}
-	if !local && !known(b[atFamily]) {
+	switch {
+	case local:
+	case !known(b[atFamily]):
 		return Header{}, 0, fmt.Errorf("%w: family 0x%02x", ErrMalformed, b[atFamily])
+	case n < v2Fixed+addressesLen(b[atFamily]):
+		return Header{}, 0, fmt.Errorf("%w: %d bytes for family 0x%02x", ErrMalformed, n, b[atFamily])
 	}
 	if len(b) < n {
 		return Header{}, 0, nil
@@ -69,8 +70,9 @@ func parseV2(b []byte) (Header, int, error) {
 	return readBlock(b[atFamily], b[v2Fixed:n]), n, nil
 }
 
-// known tells whether a stream may be of this family. Datagrams never are: a
-// proxy that says so forwards something else than this link.
+// known tells whether a stream may be of this family. Spec 2.2 has other values
+// rejected, and leaves it to the receiver whether it takes a family without a
+// transport; datagrams are something else than this link.
 func known(family byte) bool {
 	switch family {
 	case famUnspec, famTCP4, famTCP6, famUnix:
@@ -93,7 +95,7 @@ func addressesLen(family byte) int {
 }
 
 // readBlock reads the addresses. What follows them, the TLVs, says nothing
-// that we use and is skipped unread, as the spec (2.2) lets receivers do.
+// that we use and is skipped unread, as spec 2.2 lets a receiver do.
 func readBlock(family byte, b []byte) Header {
 	switch family {
 	case famTCP4:
