@@ -1,0 +1,31 @@
+// Package e2e tests what oort promises its users on the real binary: as one
+// process and as several, with a real Redis and a Kafka-protocol broker of its
+// own, on every engine, while parts are killed.
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/oortim/oort/deploy/e2e/rig"
+)
+
+// bin is set once, before the tests run.
+var bin rig.Binaries
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "oort-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if bin, err = rig.Build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
