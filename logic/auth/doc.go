@@ -1,0 +1,59 @@
+// Package auth checks what links show at the door: [Open] trusts them, [JWT]
+// checks signed tokens, [Callback] asks a service of the operator. [Guard]
+// slows guessing down; it wraps any of them.
+//
+// No error of this package contains a part of a body or token.
+package auth
+
+import (
+	"fmt"
+
+	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/proto/ident"
+)
+
+// claims are goim's words for who a link is.
+type claims struct {
+	Mid      int64   `json:"mid"`
+	Key      string  `json:"key"`
+	Room     string  `json:"room_id"`
+	Platform string  `json:"platform"`
+	Accepts  []int32 `json:"accepts"`
+}
+
+// maxPlatform is the longest platform, in bytes.
+const maxPlatform = 32
+
+// identity checks the names among claims. Without an accepts list the link
+// gets every op, with an empty one none.
+func (c *claims) identity() (logic.Identity, error) {
+	id := logic.Identity{
+		Mid: c.Mid, Platform: c.Platform, Accepts: c.Accepts, AcceptsAll: c.Accepts == nil,
+	}
+	if c.Mid < 0 {
+		return id, fmt.Errorf("%w: mid is negative", logic.ErrMalformed)
+	}
+	if len(c.Platform) > maxPlatform {
+		return id, fmt.Errorf("%w: platform is over %d bytes", logic.ErrMalformed, maxPlatform)
+	}
+	for _, op := range c.Accepts {
+		if op < 0 {
+			return id, fmt.Errorf("%w: an op among accepts is negative", logic.ErrMalformed)
+		}
+	}
+	if c.Key != "" {
+		key, err := ident.ParseKey(c.Key)
+		if err != nil {
+			return id, fmt.Errorf("%w: key", logic.ErrMalformed)
+		}
+		id.Key = key
+	}
+	if c.Room != "" {
+		room, err := ident.ParseRoom(c.Room)
+		if err != nil {
+			return id, fmt.Errorf("%w: room_id", logic.ErrMalformed)
+		}
+		id.Room = room
+	}
+	return id, nil
+}

@@ -1,0 +1,227 @@
+package logic
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oortim/oort/proto/ident"
+)
+
+// readTimeout bounds one read of the registry.
+const readTimeout = 2 * time.Second
+
+// goneKept is how many servers that are no more are remembered, so that each
+// session that they left behind does not cost a read of the registry.
+const goneKept = 4096
+
+// observer watches the comets in the registry and judges who is alive.
+//
+// A comet is dead when its counter has not moved for the lease, on this
+// process's monotonic clock. Time in which the registry could not be read, or
+// in which this process itself stood still, does not count: after it every
+// comet gets a whole lease again.
+type observer struct {
+	// Immutable.
+	registry Registry
+	lease    time.Duration
+	clock    func() time.Time
+
+	// reading is held while the registry is read; begun counts the reads.
+	reading sync.Mutex
+	begun   atomic.Uint64
+
+	// mu guards what follows; nothing is called out while it is held.
+	mu       sync.Mutex
+	lastRead time.Time // of the last read that succeeded
+	err      error     // of the last read
+	comets   map[ident.Server]*sighting
+	gone     map[ident.Server]struct{}
+	rooms    map[string]int32 // links in each room on living comets
+	version  uint64           // goes up with each change of rooms
+	top      topCache
+}
+
+// sighting is what the observer knows of one comet.
+type sighting struct {
+	Comet
+	moved time.Time // when the counter was last seen to move
+	noted uint64    // reads begun when a renewal passed through this process
+	dead  bool
+	rooms map[string]int32 // what it contributes to observer.rooms
+}
+
+func newObserver(cfg Config) *observer {
+	return &observer{
+		registry: cfg.Registry, lease: cfg.Lease, clock: cfg.Clock,
+		err:    errors.New("not read yet"),
+		comets: make(map[ident.Server]*sighting),
+		gone:   make(map[ident.Server]struct{}),
+		rooms:  make(map[string]int32),
+	}
+}
+
+// fresh returns after a read of the registry that began after fresh was
+// called. Callers at the same moment share one.
+func (o *observer) fresh(ctx context.Context) error {
+	arrived := o.begun.Load()
+	o.reading.Lock()
+	defer o.reading.Unlock()
+	if o.begun.Load() > arrived {
+		return o.readable()
+	}
+	o.begun.Add(1)
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	err := o.read(ctx)
+	o.mu.Lock()
+	o.err = err
+	o.mu.Unlock()
+	return err
+}
+
+// readable returns the error of the last read.
+func (o *observer) readable() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+func (o *observer) read(ctx context.Context) error {
+	comets, err := o.registry.Comets(ctx)
+	if err != nil {
+		return err
+	}
+	moved := o.judge(comets)
+	if len(moved) == 0 {
+		return nil
+	}
+	rooms, err := o.registry.Rooms(ctx, moved)
+	if err != nil {
+		return err
+	}
+	o.count(moved, rooms)
+	return nil
+}
+
+// judge takes over a list of comets and returns those whose rooms must be read
+// because their counter moved.
+func (o *observer) judge(comets []Comet) (moved []ident.Server) {
+	now := o.clock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	stood := o.err != nil || now.Sub(o.lastRead) > o.lease/2
+	o.lastRead = now
+	listed := make(map[ident.Server]struct{}, len(comets))
+	for _, c := range comets {
+		listed[c.Server] = struct{}{}
+		if o.sightLocked(c, now, stood) {
+			moved = append(moved, c.Server)
+		}
+	}
+	begun := o.begun.Load()
+	for server, s := range o.comets {
+		// A comet that registered while the list was on its way may lack in it.
+		if _, ok := listed[server]; !ok && s.noted < begun {
+			o.forgetLocked(server)
+		}
+	}
+	return moved
+}
+
+// sightLocked notes one listed comet and reports whether its counter moved.
+func (o *observer) sightLocked(c Comet, now time.Time, stood bool) bool {
+	s := o.comets[c.Server]
+	if s == nil {
+		delete(o.gone, c.Server)
+		o.comets[c.Server] = &sighting{Comet: c, moved: now}
+		return true
+	}
+	if c.Counter > s.Counter {
+		s.Comet, s.moved, s.dead = c, now, false
+		return true
+	}
+	if stood && !s.dead {
+		s.moved = now
+	}
+	if !s.dead && now.Sub(s.moved) > o.lease {
+		s.dead = true
+		o.contributeLocked(s, nil)
+	}
+	return false
+}
+
+// count takes over the room counts that were read.
+func (o *observer) count(servers []ident.Server, rooms []map[string]int32) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i, server := range servers {
+		if s := o.comets[server]; s != nil && !s.dead {
+			o.contributeLocked(s, rooms[i])
+		}
+	}
+}
+
+// contributeLocked replaces what one comet adds to the totals.
+func (o *observer) contributeLocked(s *sighting, rooms map[string]int32) {
+	for room, n := range s.rooms {
+		if o.rooms[room] -= n; o.rooms[room] <= 0 {
+			delete(o.rooms, room)
+		}
+	}
+	for room, n := range rooms {
+		if n > 0 {
+			o.rooms[room] += n
+		} else {
+			delete(rooms, room)
+		}
+	}
+	s.rooms = rooms
+	o.version++
+}
+
+// note takes over a renewal that this process has just stored.
+func (o *observer) note(c Comet, rooms map[string]int32) {
+	now := o.clock()
+	own := make(map[string]int32, len(rooms))
+	for room, n := range rooms {
+		own[room] = n
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if s := o.comets[c.Server]; s != nil && s.Counter >= c.Counter {
+		return
+	}
+	o.sightLocked(c, now, false)
+	s := o.comets[c.Server]
+	s.noted = o.begun.Load()
+	o.contributeLocked(s, own)
+}
+
+func (o *observer) forget(server ident.Server) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.forgetLocked(server)
+}
+
+func (o *observer) forgetLocked(server ident.Server) {
+	if s := o.comets[server]; s != nil {
+		o.contributeLocked(s, nil)
+		delete(o.comets, server)
+	}
+	o.buryLocked(server)
+}
+
+// buryLocked remembers that server is no more. Which of too many is dropped
+// does not matter: it only costs a read.
+func (o *observer) buryLocked(server ident.Server) {
+	for other := range o.gone {
+		if len(o.gone) < goneKept {
+			break
+		}
+		delete(o.gone, other)
+	}
+	o.gone[server] = struct{}{}
+}

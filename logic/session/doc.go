@@ -1,0 +1,66 @@
+// Package session keeps sessions and leases for package logic: [Memory] for a
+// logic that is alone in its process, [Redis] for several that share a Redis
+// (or Redis Cluster). Both implement logic.Store and logic.Registry and pass
+// the suite in package sessiontest.
+//
+// # Keys in Redis
+//
+// A hash tag holds what a script needs together, so that each script touches
+// one slot. Keys of links contain no braces and mids are numbers, so nobody
+// can choose a slot or break out of a name.
+//
+//	oort:{k:KEY}               string  the session of KEY: the truth
+//	oort:{k:KEY}:gone:SERVER/LINK  string  tombstone of a link that said goodbye
+//	oort:{m:MID}               hash    "KEY LINK SERVER" → Unix seconds: hints
+//	oort:{reg}:index           set     servers
+//	oort:{reg}:c:SERVER        string  the server's last renewal
+//	oort:{reg}:r:SERVER        string  its rooms
+//
+// # What is written when
+//
+// A login writes its hint and its session in one pipeline, and is answered
+// when both are there. Each login has a hint of its own, named by its link, so
+// that a goodbye removes just that hint, however the commands of several
+// logins of one key interleave; two logins that shared a hint could remove it
+// under each other. Hints are checked against the sessions when they are read,
+// and those that are wrong for a minute are removed.
+//
+// # How ghosts die
+//
+// Sessions and hints live for SessionTTL (30 days): links cost no traffic
+// while they live, so this must outlast any link. What a crashed comet leaves
+// behind counts as absent as soon as its lease ends, is overwritten by the next login of the
+// key, and ends with the TTL. Tombstones live for TombstoneTTL (60 s), longer
+// than a login can be under way. Renewals live for RecordTTL (10 min).
+package session
+
+import "time"
+
+// TTLs says how long what nobody removes stays. A zero field means its default.
+type TTLs struct {
+	// Session is for sessions and hints; it must outlast any link. Zero means
+	// 30 days.
+	Session time.Duration
+	// Tombstone must outlast a login that is under way. Zero means 60 s.
+	Tombstone time.Duration
+	// Record is for a comet's last renewal; it must be well above the lease.
+	// Zero means 10 min.
+	Record time.Duration
+}
+
+func (t TTLs) withDefaults() TTLs {
+	if t.Session == 0 {
+		t.Session = 30 * 24 * time.Hour
+	}
+	if t.Tombstone == 0 {
+		t.Tombstone = time.Minute
+	}
+	if t.Record == 0 {
+		t.Record = 10 * time.Minute
+	}
+	return t
+}
+
+// maxEpoch is the largest epoch: Redis's scripts count in doubles. As
+// microseconds it lies in the year 2255.
+const maxEpoch = 1<<53 - 1
