@@ -67,7 +67,7 @@ func TestParseRequest(t *testing.T) {
 		{"no space after colons", strings.ReplaceAll(upgrade(), ": ", ":"), plain},
 		{"space around values", strings.ReplaceAll(upgrade(), ": ", ": \t "), plain},
 		{"space behind values", strings.ReplaceAll(upgrade(), "\r\nSec", "\t \r\nSec"), plain},
-		{"query", upgrade("GET /sub?room=live%3A%2F%2F1&x=%zz HTTP/1.1"[:33] + " HTTP/1.1"), with(func(r *Request) { r.Target = "/sub?room=live%3A%2F%2F1&x" })},
+		{"query", upgrade("GET /sub?room=live%3A%2F%2F1&x HTTP/1.1"), with(func(r *Request) { r.Target = "/sub?room=live%3A%2F%2F1&x" })},
 		{"origin", upgrade("Origin: https://example.com"), with(func(r *Request) { r.Origin, r.HasOrigin = "https://example.com", true })},
 		{"null origin", upgrade("Origin: null"), with(func(r *Request) { r.Origin, r.HasOrigin = "null", true })},
 		{"empty origin", upgrade("Origin:"), with(func(r *Request) { r.HasOrigin = true })},
