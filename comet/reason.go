@@ -89,8 +89,10 @@ func (r Reason) String() string {
 	return "reason_" + strconv.Itoa(int(r))
 }
 
-// Error makes a Reason the error that poller's Close carries back to OnClose.
-func (r Reason) Error() string { return "comet: " + r.String() }
+// ended makes a Reason the error that poller's Close carries back to OnClose.
+type ended Reason
+
+func (e ended) Error() string { return "comet: " + Reason(e).String() }
 
 // closeCode is the code of the WebSocket close frame; 0: none is sent.
 func (r Reason) closeCode() uint16 {
@@ -117,11 +119,11 @@ func (r Reason) appendNotice(dst []byte, retryMS int) []byte {
 
 // reasonOf names what an engine told OnClose.
 func reasonOf(err error) Reason {
-	var own Reason
+	var own ended
 	var panicked *poller.PanicError
 	switch {
 	case errors.As(err, &own):
-		return own
+		return Reason(own)
 	case errors.Is(err, poller.ErrPeerClosed):
 		return ReasonPeer
 	case errors.Is(err, poller.ErrStopped):

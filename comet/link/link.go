@@ -90,6 +90,9 @@ func NewDecoder(stage Stage, proxy bool) Decoder {
 // Stage is what the next bytes must be.
 func (d *Decoder) Stage() Stage { return d.stage }
 
+// Spoke reports whether it is known how to speak to the link.
+func (d *Decoder) Spoke() bool { return d.stage == StageTCP || d.stage == StageWS }
+
 // Next takes the first event from b. n is how many bytes it took; n == 0 with
 // a nil error means that more bytes are needed. parts keeps the fragments of
 // messages between calls. After an error the link is to be closed.

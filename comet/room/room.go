@@ -226,13 +226,17 @@ func (t *Table) drop(r *room, index uint32) {
 func OwedClosed(s *Stats) *uint64 { return &s.Closed }
 func OwedLeft(s *Stats) *uint64   { return &s.Left }
 
-// Change gives a member another set of accepts; rest as in Leave.
+// Change gives a member another set of accepts; rest as in Leave. What was
+// pushed before is sealed first, under the old ones.
 func (t *Table) Change(id poller.ID, set SetID, upToDate bool) (rest []byte) {
 	m := t.member(id.Slot)
 	if m == nil {
 		return nil
 	}
 	r := t.rooms[m.room-1]
+	if len(r.pending) > 0 {
+		t.flush(r)
+	}
 	rest = t.exit(r, m, id, OwedLeft)
 	m.set = set
 	t.enter(r, m, id)

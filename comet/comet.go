@@ -1,0 +1,278 @@
+// Package comet holds the links of clients and delivers pushes to them. It is
+// the core of a comet process: bytes come from a poller.Engine, sessions from
+// an implementation of Logic, pushes through Server.Apply.
+//
+// # Who owns what
+//
+// Each loop of the engine owns a bucket: the records of its links, its part of
+// every room, its timing wheel. Nothing in a bucket is locked. Three things are
+// shared by the process and locked in shards: the directory (which loop has a
+// key), the census (which loops have a room, and how many links of it), and the
+// sources (links an address). Locks are leaves: nobody calls out with one held.
+//
+//	client ──bytes──▶ engine loop ──▶ bucket ──connects──▶ pump ──▶ Logic
+//	                                    ▲  ▲                 │
+//	                     tasks by Post  │  └──── results ────┘
+//	job ──batches──▶ Server.Apply ──────┘
+package comet
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/oortim/oort/comet/link"
+	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/ws"
+)
+
+// Server is one comet.
+type Server struct {
+	// immutable after Open
+	cfg     Config
+	logic   Logic
+	engine  poller.Engine
+	roles   []link.Stage // a listener: how its links start
+	decode  link.Limits
+	start   time.Time
+	buckets []*bucket
+	gates   []*gate
+	meters  []*meters
+	pump    *pump
+	lease   *lease
+	nudge   chan struct{} // renew now
+
+	keys     *directory
+	census   *census
+	sources  sources
+	marks    marks
+	ids      memory
+	messages messages
+
+	links, rooms           atomic.Int64
+	seenEpoch              atomic.Uint64
+	draining               atomic.Bool
+	applied, replayed      atomic.Uint64
+	refusedPushes          [DropInvalid + 1]atomic.Uint64
+	renewFailed, forgotten atomic.Uint64
+
+	cancel  context.CancelFunc
+	helpers sync.WaitGroup
+	stopped sync.Once
+}
+
+// Open listens and starts to serve. The comet registers at logic in the
+// background; links that come before wait.
+func Open(cfg Config, logic Logic) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg: cfg, logic: logic, start: time.Now(), nudge: make(chan struct{}, 1),
+		decode:  link.Limits{Frame: cfg.Limits.Frame, Head: cfg.Limits.Head},
+		keys:    newDirectory(),
+		census:  newCensus(cfg.Loops),
+		sources: sources{links: cfg.Limits.SourceLinks, rate: cfg.Limits.SourceRate},
+		buckets: make([]*bucket, cfg.Loops),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.pump = newPump(logic, cfg.Times.Sessions, &s.forgotten)
+	s.messages = messages{
+		logic: logic, timeout: cfg.Times.Sessions, log: cfg.Log, ctx: ctx,
+		slots: make(chan struct{}, cfg.Limits.Messages),
+	}
+	for range cfg.Loops {
+		s.gates = append(s.gates, newGate(cfg.Limits.Queued))
+		s.meters = append(s.meters, &meters{})
+	}
+	if err := s.listen(); err != nil {
+		cancel()
+		return nil, err
+	}
+	s.lease = newLease(s)
+	s.work(ctx)
+	return s, nil
+}
+
+// listen opens the engine on every address; the role of each says how its
+// links start.
+func (s *Server) listen() error {
+	addrs := slices.Clone(s.cfg.TCP)
+	s.roles = make([]link.Stage, len(addrs)) // StageTCP
+	for _, a := range s.cfg.WS {
+		if i := slices.Index(addrs, a); i >= 0 && !anyPort(a) {
+			s.roles[i] = link.StageSniff
+			continue
+		}
+		addrs, s.roles = append(addrs, a), append(s.roles, link.StageHead)
+	}
+	engine, err := s.cfg.Engine(poller.Options{
+		Listen: addrs, Loops: s.cfg.Loops,
+		MaxRest: max(s.cfg.Limits.Frame+64, 16<<10),
+		OnPanic: s.panicked,
+		NewHandler: func(l poller.Loop) poller.Handler {
+			b := newBucket(s, l)
+			s.buckets[l.Index()] = b
+			return b
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("comet: %w", err)
+	}
+	s.engine = engine
+	return nil
+}
+
+func anyPort(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	return err == nil && port == "0"
+}
+
+func (s *Server) panicked(loop int, value any, stack []byte) {
+	s.cfg.Log.Error("panic contained", "loop", loop, "value", fmt.Sprint(value), "stack", string(stack))
+}
+
+// work starts the goroutines beside the loops. Connects go to logic only when
+// the lease has been granted once: a session must not name a comet that nobody
+// knows.
+func (s *Server) work(ctx context.Context) {
+	go s.lease.run(ctx)
+	for range pumpWorkers {
+		s.helpers.Go(func() {
+			select {
+			case <-s.lease.first:
+				s.pump.run(ctx)
+			case <-ctx.Done():
+			}
+		})
+	}
+}
+
+// TCPAddr is the first address that takes TCP, WSAddr that takes WebSocket;
+// "" for none.
+func (s *Server) TCPAddr() string { return s.addr(link.StageTCP) }
+func (s *Server) WSAddr() string  { return s.addr(link.StageHead) }
+
+func (s *Server) addr(want link.Stage) string {
+	for i, role := range s.roles {
+		if role == want || role == link.StageSniff {
+			return s.engine.Addrs()[i].String()
+		}
+	}
+	return ""
+}
+
+// ID is the comet's name and incarnation.
+func (s *Server) ID() ident.Server { return s.cfg.Server }
+
+// Ready says whether the comet takes links, and if not why.
+func (s *Server) Ready(context.Context) error {
+	switch {
+	case s.draining.Load():
+		return fmt.Errorf("comet: draining")
+	case !s.lease.held():
+		return ErrNoLease
+	}
+	return nil
+}
+
+// Drain stops accepting, tells logic that no links are wanted, and tells each
+// link to go, spread evenly over window. It returns when all links are gone or
+// ctx is over.
+func (s *Server) Drain(ctx context.Context, window time.Duration) error {
+	s.draining.Store(true)
+	s.engine.StopAccept()
+	select {
+	case s.nudge <- struct{}{}:
+	default:
+	}
+	since := time.Now()
+	for i := range s.buckets {
+		if err := s.mustPost(i, poller.Task{Kind: taskDrain, Ref: &farewell{since: since, window: window}}); err != nil {
+			return err
+		}
+	}
+	beat := time.NewTicker(10 * time.Millisecond)
+	defer beat.Stop()
+	for s.links.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-beat.C:
+		}
+	}
+	return nil
+}
+
+// Stop closes what is left, gives sessions and lease back, and ends. ctx bounds
+// the orderly part.
+func (s *Server) Stop(ctx context.Context) (err error) {
+	s.stopped.Do(func() {
+		s.draining.Store(true)
+		for _, g := range s.gates {
+			g.close()
+		}
+		err = s.engine.Stop(ctx)
+		s.pump.end()
+		ended := make(chan struct{})
+		go func() {
+			s.helpers.Wait()
+			close(ended)
+		}()
+		if s.lease.held() {
+			select {
+			case <-ended:
+			case <-ctx.Done():
+			}
+			if e := s.logic.Leave(ctx); e != nil && err == nil {
+				err = fmt.Errorf("comet: leave: %w", e)
+			}
+		}
+		s.cancel()
+		<-ended
+		<-s.lease.done
+		s.messages.wait()
+	})
+	return err
+}
+
+// post hands a task to a loop from a loop: it never waits. If the queue is
+// full, a goroutine does.
+func (s *Server) post(loop int, t poller.Task) {
+	l := s.buckets[loop].loop
+	if !l.Post(t) {
+		go patiently(l, t)
+	}
+}
+
+// mustPost hands a task to a loop, waiting for room.
+func (s *Server) mustPost(loop int, t poller.Task) error {
+	l := s.buckets[loop].loop
+	for wait := 50 * time.Microsecond; !l.Post(t); wait = min(2*wait, 10*time.Millisecond) {
+		if s.gates[loop].isClosed() {
+			return ErrStopping
+		}
+		time.Sleep(wait)
+	}
+	return nil
+}
+
+func (s *Server) originAllowed(q *ws.Request) bool {
+	if !q.HasOrigin {
+		return !s.cfg.RequireOrigin
+	}
+	return s.cfg.Origins == nil || slices.Contains(s.cfg.Origins, q.Origin)
+}
+
+// raise makes v at least n.
+func raise(v *atomic.Uint64, n uint64) {
+	for old := v.Load(); old < n && !v.CompareAndSwap(old, n); old = v.Load() {
+	}
+}

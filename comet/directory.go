@@ -1,0 +1,190 @@
+package comet
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/ident"
+)
+
+const dirShards = 256
+
+// place is where a link lives in this process.
+type place struct {
+	loop  uint32
+	id    poller.ID
+	epoch uint64
+}
+
+// directory says which loop has a key. It is pointer-free: keys are in it as
+// hashes under a random seed, so that nobody outside can make two collide; the
+// loop compares the key itself, and of two that do collide by chance (one pair
+// in 10^8 processes of a million links) the later is found.
+type directory struct {
+	seed   maphash.Seed
+	shards [dirShards]keyShard
+}
+
+type keyShard struct {
+	mu     sync.Mutex
+	places map[uint64]place // guarded by mu
+}
+
+func newDirectory() *directory {
+	d := &directory{seed: maphash.MakeSeed()}
+	for i := range d.shards {
+		d.shards[i].places = map[uint64]place{}
+	}
+	return d
+}
+
+func (d *directory) at(k ident.Key) (*keyShard, uint64) {
+	h := maphash.String(d.seed, string(k))
+	return &d.shards[h%dirShards], h
+}
+
+// put enters p for k unless a later epoch stands there. It returns the other
+// one of the two, the loser, which the caller closes.
+func (d *directory) put(k ident.Key, p place) (loser place, had bool) {
+	s, h := d.at(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, had := s.places[h]
+	if had && old.epoch > p.epoch {
+		return p, true
+	}
+	s.places[h] = p
+	return old, had
+}
+
+// find returns the place of k.
+func (d *directory) find(k ident.Key) (place, bool) {
+	s, h := d.at(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.places[h]
+	return p, ok
+}
+
+// remove takes k out if it is still p.
+func (d *directory) remove(k ident.Key, loop uint32, id poller.ID) {
+	s, h := d.at(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p, ok := s.places[h]; ok && p.loop == loop && p.id == id {
+		delete(s.places, h)
+	}
+}
+
+// census says which loops have a room, and how many links of it, here and in
+// the whole cluster.
+type census struct {
+	loops  int
+	seed   maphash.Seed
+	shards [dirShards]roomShard
+}
+
+type roomShard struct {
+	mu    sync.Mutex
+	rooms map[ident.Room]*headcount // guarded by mu
+}
+
+type headcount struct {
+	here      []int32 // a loop
+	total     int32   // sum of here
+	elsewhere int32   // on other comets, as of the last renewal
+}
+
+func newCensus(loops int) *census {
+	c := &census{loops: loops, seed: maphash.MakeSeed()}
+	for i := range c.shards {
+		c.shards[i].rooms = map[ident.Room]*headcount{}
+	}
+	return c
+}
+
+func (c *census) at(r ident.Room) *roomShard {
+	return &c.shards[maphash.String(c.seed, string(r))%dirShards]
+}
+
+// add counts n links of loop into r, or out of it. It returns how many rooms
+// that made (1), ended (-1) or neither.
+func (c *census) add(r ident.Room, loop int, n int32) (rooms int) {
+	s := c.at(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.rooms[r]
+	if h == nil {
+		h = &headcount{here: make([]int32, c.loops)}
+		s.rooms[r] = h
+		rooms = 1
+	}
+	h.here[loop] += n
+	h.total += n
+	if h.total == 0 {
+		delete(s.rooms, r)
+		rooms--
+	}
+	return rooms
+}
+
+// has reports whether r has members here.
+func (c *census) has(r ident.Room) bool {
+	s := c.at(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rooms[r] != nil
+}
+
+// loopsOf calls visit for each loop that has r, with the number of its links.
+func (c *census) loopsOf(r ident.Room, visit func(loop int, links int32)) {
+	s := c.at(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.rooms[r]; h != nil {
+		for loop, n := range h.here {
+			if n > 0 {
+				visit(loop, n)
+			}
+		}
+	}
+}
+
+// online is the number of links of r in the cluster, as far as known.
+func (c *census) online(r ident.Room) int32 {
+	s := c.at(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h := s.rooms[r]; h != nil {
+		return h.total + h.elsewhere
+	}
+	return 0
+}
+
+// counts lists all rooms and their links here.
+func (c *census) counts() map[string]int32 {
+	all := map[string]int32{}
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		for r, h := range s.rooms {
+			all[string(r)] = h.total
+		}
+		s.mu.Unlock()
+	}
+	return all
+}
+
+// learn takes the cluster's totals, of which reported were ours.
+func (c *census) learn(totals, reported map[string]int32) {
+	for name, total := range totals {
+		r := ident.Room(name)
+		s := c.at(r)
+		s.mu.Lock()
+		if h := s.rooms[r]; h != nil {
+			h.elsewhere = max(0, total-reported[name])
+		}
+		s.mu.Unlock()
+	}
+}

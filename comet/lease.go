@@ -1,0 +1,78 @@
+package comet
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// lease is the comet's claim to be alive, renewed at logic every few seconds.
+// While it cannot be renewed the links stay, and new ones are refused by the
+// fact that logic does not answer them.
+type lease struct {
+	s       *Server
+	counter uint64 // of renewals; owned by run
+	until   atomic.Int64
+	first   chan struct{} // closed at the first renewal
+	done    chan struct{} // closed when run has returned
+}
+
+// ErrNoLease: the comet is not registered at logic.
+var ErrNoLease = errors.New("comet: not registered at logic")
+
+func newLease(s *Server) *lease {
+	return &lease{s: s, first: make(chan struct{}), done: make(chan struct{})}
+}
+
+// run renews until ctx is over. A failure is tried again after a tenth of the
+// interval at first, doubling up to the interval.
+func (l *lease) run(ctx context.Context) {
+	defer close(l.done)
+	every := l.s.cfg.Times.Renew
+	pause := every / 10
+	for {
+		wait := every
+		if err := l.renew(ctx); err != nil && ctx.Err() == nil {
+			l.s.cfg.Log.Warn("lease not renewed", "error", err, "retry_in", pause)
+			l.s.renewFailed.Add(1)
+			wait, pause = pause, min(every, 2*pause)
+		} else {
+			pause = every / 10
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.s.nudge:
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (l *lease) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.s.cfg.Times.Sessions)
+	defer cancel()
+	l.counter++
+	begun := time.Now()
+	r := l.s.report(l.counter)
+	got, err := l.s.logic.Renew(ctx, r)
+	if err != nil {
+		return err
+	}
+	l.s.census.learn(got.Rooms, r.Rooms)
+	if l.until.Swap(begun.Add(got.Lease).UnixNano()) == 0 {
+		close(l.first)
+	}
+	return nil
+}
+
+// held reports whether the lease is valid.
+func (l *lease) held() bool { return time.Now().UnixNano() < l.until.Load() }
+
+func (s *Server) report(counter uint64) Report {
+	return Report{
+		Links: uint64(max(0, s.links.Load())), MaxLinks: uint64(s.cfg.Limits.Links),
+		Draining: s.draining.Load(), Counter: counter,
+		Connects: s.opened(), Rooms: s.census.counts(),
+	}
+}

@@ -1,0 +1,59 @@
+package comet
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/frame"
+)
+
+// messages carries what clients send with op 4 to logic and the answers back.
+type messages struct {
+	logic   Logic
+	timeout time.Duration
+	log     *slog.Logger
+	slots   chan struct{} // one a message under way
+	ctx     context.Context
+}
+
+// answer is logic's answer to one message.
+type answer struct {
+	seq  uint32
+	body []byte
+}
+
+// hand starts one message on its way; false if too many are.
+func (m *messages) hand(l poller.Loop, id poller.ID, msg Message) bool {
+	select {
+	case m.slots <- struct{}{}:
+	default:
+		return false
+	}
+	go func() {
+		defer func() { <-m.slots }()
+		ctx, cancel := context.WithTimeout(m.ctx, m.timeout)
+		defer cancel()
+		body, err := m.logic.Receive(ctx, msg)
+		if err != nil {
+			m.log.Debug("client message not taken", "error", err)
+			body = []byte(`{"error":"unavailable"}`)
+		}
+		patiently(l, poller.Task{Kind: taskAnswer, ID: id, Ref: &answer{msg.Seq, body}})
+	}()
+	return true
+}
+
+// wait returns when no message is under way any more and none can start.
+func (m *messages) wait() {
+	for range cap(m.slots) {
+		m.slots <- struct{}{}
+	}
+}
+
+func (b *bucket) answered(id poller.ID, a *answer) {
+	if r := b.at(id); r != nil && r.state == live {
+		b.reply(r, frame.Append(nil, frame.OpMessageReply, a.seq, a.body))
+	}
+}

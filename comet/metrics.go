@@ -1,0 +1,149 @@
+package comet
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/oortim/oort/comet/room"
+)
+
+// drop says how a message to one link ended. Together they are the ledger:
+// every message that reached a comet ends, for each link concerned, in one.
+type drop uint8
+
+const (
+	delivered   drop = iota // handed to the socket whole
+	dropSlow                // skipped by a member too far behind
+	dropFull                // the link's outbox was full
+	dropShed                // the room's pending bytes were over the limit
+	dropExpired             // waited past its time
+	dropClosed              // the link closed first
+	dropLeft                // the link left the room while lagging
+	dropCount
+)
+
+var dropNames = [dropCount]string{"delivered", "slow", "full", "shed", "expired", "closed", "left"}
+
+// meters are one loop's counters. Only the loop writes them, so an add meets no
+// other core; anybody may read.
+type meters struct {
+	opened  atomic.Uint64
+	live    atomic.Int64
+	closed  [reasonCount]atomic.Uint64
+	dropped [dropCount]atomic.Uint64
+	refused [StatusUnavailable + 1]atomic.Uint64
+	blocks  atomic.Uint64
+	writes  atomic.Uint64
+	_       [64]byte // the next loop's are on another line
+}
+
+func (m *meters) addRooms(now, before room.Stats) {
+	m.dropped[delivered].Add(now.Delivered - before.Delivered)
+	m.dropped[dropSlow].Add(now.Slow - before.Slow)
+	m.dropped[dropShed].Add(now.Shed - before.Shed)
+	m.dropped[dropExpired].Add(now.Expired - before.Expired)
+	m.dropped[dropClosed].Add(now.Closed - before.Closed)
+	m.dropped[dropLeft].Add(now.Left - before.Left)
+	m.blocks.Add(now.Blocks - before.Blocks)
+	m.writes.Add(now.Writes - before.Writes)
+}
+
+func (s *Server) opened() (n uint64) {
+	for _, m := range s.meters {
+		n += m.opened.Load()
+	}
+	return n
+}
+
+// Ledger is how many messages × links ended how, by the names of the metric
+// oort_comet_messages_total.
+func (s *Server) Ledger() map[string]uint64 {
+	sums := map[string]uint64{}
+	for _, m := range s.meters {
+		for i := range m.dropped {
+			sums[dropNames[i]] += m.dropped[i].Load()
+		}
+	}
+	return sums
+}
+
+var (
+	descLinks    = prometheus.NewDesc("oort_comet_links", "Links open now, by state.", []string{"state"}, nil)
+	descRooms    = prometheus.NewDesc("oort_comet_rooms", "Rooms with members now.", nil, nil)
+	descOpened   = prometheus.NewDesc("oort_comet_opened_total", "Links accepted.", nil, nil)
+	descClosed   = prometheus.NewDesc("oort_comet_closed_total", "Links ended, by reason.", []string{"reason"}, nil)
+	descMessages = prometheus.NewDesc("oort_comet_messages_total", "Messages x links, by how they ended.", []string{"outcome"}, nil)
+	descRefused  = prometheus.NewDesc("oort_comet_auth_refused_total", "Authentications refused, by status.", []string{"status"}, nil)
+	descBlocks   = prometheus.NewDesc("oort_comet_blocks_total", "Blocks sealed: one a room, cohort and flush.", nil, nil)
+	descWrites   = prometheus.NewDesc("oort_comet_room_writes_total", "Writes of blocks to links.", nil, nil)
+	descPushes   = prometheus.NewDesc("oort_comet_pushes_total", "Records from jobs, by what became of them.", []string{"outcome"}, nil)
+	descEngine   = prometheus.NewDesc("oort_comet_engine_total", "What the I/O engine counted.", []string{"what"}, nil)
+	descRenew    = prometheus.NewDesc("oort_comet_renew_failed_total", "Renewals of the lease that failed.", nil, nil)
+	descForgot   = prometheus.NewDesc("oort_comet_disconnects_forgotten_total", "Disconnects given up because logic was away too long.", nil, nil)
+	descLease    = prometheus.NewDesc("oort_comet_lease_held", "1 while the lease is valid.", nil, nil)
+)
+
+// Describe is of prometheus.Collector.
+func (s *Server) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(s, ch) }
+
+// Collect is of prometheus.Collector. No label grows with rooms, keys or users.
+func (s *Server) Collect(ch chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	var live int64
+	var blocks, writes uint64
+	var closed [reasonCount]uint64
+	var refused [StatusUnavailable + 1]uint64
+	for _, m := range s.meters {
+		live += m.live.Load()
+		blocks += m.blocks.Load()
+		writes += m.writes.Load()
+		for i := range closed {
+			closed[i] += m.closed[i].Load()
+		}
+		for i := range refused {
+			refused[i] += m.refused[i].Load()
+		}
+	}
+	gauge(descLinks, float64(live), "live")
+	gauge(descLinks, float64(s.links.Load()-live), "other")
+	gauge(descRooms, float64(s.rooms.Load()))
+	count(descOpened, s.opened())
+	for i := ReasonNone + 1; i < reasonCount; i++ {
+		count(descClosed, closed[i], i.String())
+	}
+	for name, n := range s.Ledger() {
+		count(descMessages, n, name)
+	}
+	for i, name := range []string{StatusDenied: "denied", StatusInvalid: "invalid", StatusUnavailable: "unavailable"} {
+		if name != "" {
+			count(descRefused, refused[i], name)
+		}
+	}
+	count(descBlocks, blocks)
+	count(descWrites, writes)
+	count(descPushes, s.applied.Load(), "applied")
+	count(descPushes, s.replayed.Load(), "replayed")
+	for i, name := range []string{DropClosed: "closed", DropExpired: "expired", DropInvalid: "invalid"} {
+		if name != "" {
+			count(descPushes, s.refusedPushes[i].Load(), name)
+		}
+	}
+	engine := s.engine.Stats()
+	count(descEngine, engine.Accepted, "accepted")
+	count(descEngine, engine.AcceptPauses, "accept_pauses")
+	count(descEngine, engine.Panics, "panics")
+	count(descEngine, engine.Wakes, "wakes")
+	count(descRenew, s.renewFailed.Load())
+	count(descForgot, s.forgotten.Load())
+	held := 0.0
+	if s.lease.held() {
+		held = 1
+	}
+	gauge(descLease, held)
+}

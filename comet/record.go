@@ -1,0 +1,70 @@
+package comet
+
+import (
+	"net/netip"
+
+	"github.com/oortim/oort/comet/link"
+	"github.com/oortim/oort/comet/room"
+	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/ident"
+)
+
+// state of a link:
+//
+//	free ─accept─▶ young ─auth frame─▶ asking ─OK─▶ live
+//	                 │                   │            │
+//	                 └───────────────────┴────────────┴──▶ leaving ──▶ free
+//
+// young and asking are bounded by the handshake timeout. In leaving the link
+// is in no room, no directory and no session; only what is begun, and op 6,
+// are still written, and what comes is thrown away.
+type state uint8
+
+const (
+	free state = iota
+	young
+	asking
+	live
+	leaving
+)
+
+// record is what a comet keeps of one link: pointer-free, in a slab. Owned by
+// the loop.
+type record struct {
+	id       poller.ID // of the tenant; a mismatch means a stale ID
+	state    state
+	reason   Reason // why it is leaving
+	enc      room.Encoding
+	listener uint8
+	hasOut   bool // there is an outbox
+	stalled  bool // the socket was full; OnWritable will come
+	finSent  bool
+	counted  bool // in the sources' count
+	keyLen   uint8
+	dec      link.Decoder
+
+	set     room.SetID
+	tokens  uint16 // frames that it may send now
+	early   uint32 // bytes before authentication
+	authSeq uint32 // seq of the auth frame
+	// Times in ticks of the wheel since the comet started.
+	born      uint32
+	heard     uint32 // last frame
+	refilled  uint32 // of tokens
+	stuck     uint32 // since when stalled without progress
+	heartbeat uint32 // how long it may be silent
+
+	number uint64 // of the link, never used twice by this incarnation
+	epoch  uint64
+	mid    int64
+	source [16]byte // the client's address
+	key    [ident.MaxKey]byte
+}
+
+func (r *record) setKey(k ident.Key) { r.keyLen = uint8(copy(r.key[:], k)) }
+
+func (r *record) keyString() ident.Key { return ident.Key(r.key[:r.keyLen]) }
+
+func (r *record) setSource(a netip.Addr) { r.source = a.As16() }
+
+func (r *record) addr() netip.Addr { return netip.AddrFrom16(r.source).Unmap() }
