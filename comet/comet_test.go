@@ -97,8 +97,7 @@ func (r *rig) live() (n int64) {
 func TestPipelined(t *testing.T) {
 	both(t, func(t *testing.T, engine string, ws bool) {
 		r := open(t, engine, nil)
-		hold := make(chan struct{})
-		r.logic.hold = hold
+		hold := r.logic.pause()
 		p := r.dial(ws)
 		p.login(1, "k", "live://1")
 		p.send(frame.OpChangeRoom, 2, "live://2")

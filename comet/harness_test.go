@@ -90,6 +90,14 @@ func (l *tableLogic) connectLocked(c Connect) Connected {
 	return Connected{Mid: a.Mid, Key: ident.Key(a.Key), Room: ident.Room(a.Room), Accepts: a.Accepts, AcceptsAll: a.Accepts == nil, Epoch: l.epoch}
 }
 
+// pause lets connects wait until the channel is closed.
+func (l *tableLogic) pause() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hold = make(chan struct{})
+	return l.hold
+}
+
 func (l *tableLogic) online() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
