@@ -66,13 +66,20 @@ func every(b []byte, ok func(byte) bool) bool {
 	return len(b) > 0
 }
 
-// hasToken tells whether list, whose members are separated by commas, has
-// token, in whatever case (RFC 9110 5.6.1).
-func hasToken(list []byte, token string) bool {
+// findToken looks for token, in whatever case, in list, whose members are
+// separated by commas and may be empty (RFC 9110 5.6.1). ok means that all
+// members are tokens, or, as the protocols of Upgrade (7.8), two with a slash
+// between them. What is not, a quoted comma above all, could be split otherwise
+// by others.
+func findToken(list []byte, token string) (found, ok bool) {
 	for member := range bytes.SplitSeq(list, []byte(",")) {
-		if bytes.EqualFold(bytes.Trim(member, " \t"), []byte(token)) {
-			return true
+		member = bytes.Trim(member, " \t")
+		if len(member) > 0 && !every(member, isListByte) {
+			return false, false
 		}
+		found = found || bytes.EqualFold(member, []byte(token))
 	}
-	return false
+	return found, true
 }
+
+func isListByte(c byte) bool { return isToken(c) || c == '/' }

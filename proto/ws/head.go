@@ -138,9 +138,9 @@ func (h *head) keep(name, value []byte) error {
 		// proxy to disagree on where it ends (RFC 9112 11.2).
 		return errBody
 	case "connection":
-		h.connection = h.connection || hasToken(value, "upgrade")
+		return list(value, "upgrade", &h.connection)
 	case "upgrade":
-		h.upgrade = h.upgrade || hasToken(value, "websocket")
+		return list(value, "websocket", &h.upgrade)
 	case "sec-websocket-protocol":
 		h.offer(value)
 	}
@@ -153,6 +153,16 @@ func (h *head) once(which single, to *[]byte, value []byte) error {
 	}
 	h.seen |= which
 	*to = value
+	return nil
+}
+
+// list notes whether token is in a list, which may go on in further fields.
+func list(value []byte, token string, noted *bool) error {
+	found, ok := findToken(value, token)
+	if !ok {
+		return errFieldValue
+	}
+	*noted = *noted || found
 	return nil
 }
 

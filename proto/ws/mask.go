@@ -3,7 +3,8 @@ package ws
 import "encoding/binary"
 
 // mask applies key to b in place; doing it twice restores b (RFC 6455 5.3).
-// Eight bytes at a time: 16 KB take 1.0 µs instead of 6.6 (BenchmarkMask).
+// Eight bytes at a time: 16 KiB take 1.2 µs instead of 10
+// (BenchmarkMask, BenchmarkMaskBytes).
 func mask(b []byte, key [4]byte) {
 	k := binary.LittleEndian.Uint32(key[:])
 	wide := uint64(k)<<32 | uint64(k)

@@ -56,8 +56,8 @@ func agreeUpgrade(t fataler, head []byte) {
 		return
 	}
 	r, _, _ := ParseRequest(head, HeadLimits{})
-	if !strings.EqualFold(firstUpgrade(head), "websocket") {
-		return // gobwas takes only a single Upgrade
+	if h := fields(head); !strings.EqualFold(strings.Join(h["Upgrade"], ","), "websocket") || len(h["Connection"]) != 1 {
+		return // gobwas joins no lists, and takes one Upgrade only
 	}
 	var c conn
 	c.Reader = bytes.NewReader(head)
@@ -79,11 +79,10 @@ func agreeUpgrade(t fataler, head []byte) {
 	}
 }
 
-func firstUpgrade(head []byte) string {
-	rd := textproto.NewReader(bufio.NewReader(bytes.NewReader(head)))
-	rd.ReadLine()
-	h, _ := rd.ReadMIMEHeader()
-	return strings.Join(h["Upgrade"], ",")
+func fields(head []byte) textproto.MIMEHeader {
+	_, lines, _ := bytes.Cut(head, []byte("\r\n"))
+	h, _ := textproto.NewReader(bufio.NewReader(bytes.NewReader(lines))).ReadMIMEHeader()
+	return h
 }
 
 // conn is a connection whose other side has said all it will.
