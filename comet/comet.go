@@ -140,14 +140,14 @@ func (s *Server) panicked(loop int, value any, stack []byte) {
 }
 
 // work starts the goroutines beside the loops. Connects go to logic only when
-// the lease has been granted once: a session must not name a comet that nobody
-// knows.
+// the lease has been granted and jobs have had time to hear of it: a session
+// must not name a comet that nobody knows.
 func (s *Server) work(ctx context.Context) {
 	go s.lease.run(ctx)
 	for range pumpWorkers {
 		s.helpers.Go(func() {
 			select {
-			case <-s.lease.first:
+			case <-s.lease.settled:
 				s.pump.run(ctx)
 			case <-ctx.Done():
 			}
@@ -177,7 +177,7 @@ func (s *Server) Ready(context.Context) error {
 	switch {
 	case s.draining.Load():
 		return fmt.Errorf("comet: draining")
-	case !s.lease.held():
+	case !s.lease.open():
 		return ErrNoLease
 	}
 	return nil

@@ -102,6 +102,10 @@ type Times struct {
 	Retry time.Duration
 	// Renew is the time between renewals of the lease. Zero means 3 s.
 	Renew time.Duration
+	// Settle is the time between the first renewal and the first connect: as
+	// long as jobs may take to hear of this comet, so that a push which follows
+	// a join is routed here. Zero means 2 s.
+	Settle time.Duration
 	// Sessions bounds one exchange with logic. Zero means 5 s.
 	Sessions time.Duration
 }
@@ -171,6 +175,7 @@ func (t *Times) fill() error {
 		{"linger time", &t.Linger, time.Second, 10 * ms, time.Minute},
 		{"retry advice", &t.Retry, 2 * time.Second, ms, day},
 		{"renewal interval", &t.Renew, 3 * time.Second, 10 * ms, time.Minute},
+		{"settling time", &t.Settle, 2 * time.Second, ms, time.Minute},
 		{"session timeout", &t.Sessions, 5 * time.Second, 10 * ms, time.Minute},
 	})
 }

@@ -135,7 +135,7 @@ func open(t *testing.T, engine string, mend func(*Config)) *rig {
 		Engine: func(o poller.Options) (poller.Engine, error) { return engines.Open(engine, o) },
 		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
-	cfg.Times.Linger = 100 * time.Millisecond
+	cfg.Times.Linger, cfg.Times.Settle = 100*time.Millisecond, time.Millisecond
 	if mend != nil {
 		mend(&cfg)
 	}

@@ -14,7 +14,7 @@ type lease struct {
 	s       *Server
 	counter uint64 // of renewals; owned by run
 	until   atomic.Int64
-	first   chan struct{} // closed at the first renewal
+	settled chan struct{} // closed Settle after the first renewal
 	done    chan struct{} // closed when run has returned
 }
 
@@ -22,7 +22,7 @@ type lease struct {
 var ErrNoLease = errors.New("comet: not registered at logic")
 
 func newLease(s *Server) *lease {
-	return &lease{s: s, first: make(chan struct{}), done: make(chan struct{})}
+	return &lease{s: s, settled: make(chan struct{}), done: make(chan struct{})}
 }
 
 // run renews until ctx is over. A failure is tried again after a tenth of the
@@ -61,9 +61,19 @@ func (l *lease) renew(ctx context.Context) error {
 	}
 	l.s.census.learn(got.Rooms, r.Rooms)
 	if l.until.Swap(begun.Add(got.Lease).UnixNano()) == 0 {
-		close(l.first)
+		time.AfterFunc(l.s.cfg.Times.Settle, func() { close(l.settled) })
 	}
 	return nil
+}
+
+// open reports whether connects are taken.
+func (l *lease) open() bool {
+	select {
+	case <-l.settled:
+		return l.held()
+	default:
+		return false
+	}
 }
 
 // held reports whether the lease is valid.
@@ -71,6 +81,7 @@ func (l *lease) held() bool { return time.Now().UnixNano() < l.until.Load() }
 
 func (s *Server) report(counter uint64) Report {
 	return Report{
+		TCPAddr: s.TCPAddr(), WSAddr: s.WSAddr(),
 		Links: uint64(max(0, s.links.Load())), MaxLinks: uint64(s.cfg.Limits.Links),
 		Draining: s.draining.Load(), Counter: counter,
 		Connects: s.opened(), Rooms: s.census.counts(),

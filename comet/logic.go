@@ -65,6 +65,8 @@ type Disconnect struct {
 
 // Report is what a comet tells of itself at each renewal.
 type Report struct {
+	TCPAddr  string // listened on for clients; "" for none
+	WSAddr   string // listened on for browsers; "" for none
 	Links    uint64
 	MaxLinks uint64
 	Draining bool

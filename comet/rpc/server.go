@@ -1,0 +1,108 @@
+package rpc
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/oortim/oort/comet"
+	"github.com/oortim/oort/proto/cometpb"
+)
+
+// MaxBatch is the largest batch that a comet asks for, in bytes.
+const MaxBatch = 1 << 20
+
+// Server takes pushes from jobs. It implements cometpb.CometServer.
+type Server struct {
+	cometpb.UnimplementedCometServer
+	comet *comet.Server
+}
+
+// NewServer serves c.
+func NewServer(c *comet.Server) *Server { return &Server{comet: c} }
+
+// Push is the stream of one job: Hello, then batches, each applied and answered
+// in turn. Batches of a partition are applied one at a time also across
+// streams, since two jobs may hold a partition during a rebalance.
+func (s *Server) Push(stream cometpb.Comet_PushServer) error {
+	if err := s.greet(stream); err != nil {
+		return err
+	}
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		if err := s.take(stream, m); err != nil {
+			return err
+		}
+	}
+}
+
+// greet makes sure that the job means this incarnation: what it holds for an
+// earlier one is for links that are gone.
+func (s *Server) greet(stream cometpb.Comet_PushServer) error {
+	m, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	hello := m.GetHello()
+	if hello == nil {
+		return status.Error(codes.InvalidArgument, "the first message must be Hello")
+	}
+	if own := string(s.comet.ID()); hello.Server != own {
+		return status.Errorf(codes.FailedPrecondition, "this is %q, not %q", own, hello.Server)
+	}
+	return stream.Send(&cometpb.FromComet{Kind: &cometpb.FromComet_Welcome{
+		Welcome: &cometpb.Welcome{Server: hello.Server, MaxBatchBytes: MaxBatch},
+	}})
+}
+
+func (s *Server) take(stream cometpb.Comet_PushServer, m *cometpb.ToComet) error {
+	switch k := m.Kind.(type) {
+	case *cometpb.ToComet_Batch:
+		ack, err := s.apply(stream, k.Batch)
+		if err != nil {
+			return err
+		}
+		return stream.Send(&cometpb.FromComet{Kind: &cometpb.FromComet_Ack{Ack: ack}})
+	case *cometpb.ToComet_Sync:
+		return stream.Send(&cometpb.FromComet{Kind: &cometpb.FromComet_Sync{Sync: k.Sync}})
+	}
+	return status.Errorf(codes.InvalidArgument, "unexpected message %T", m.Kind)
+}
+
+func (s *Server) apply(stream cometpb.Comet_PushServer, b *cometpb.Batch) (*cometpb.Ack, error) {
+	p := comet.Partition{Number: b.Partition}
+	if copy(p.Topic[:], b.TopicId) != len(p.Topic) {
+		return nil, status.Errorf(codes.InvalidArgument, "topic id of %d bytes", len(b.TopicId))
+	}
+	records := make([]comet.Record, len(b.Records))
+	for i, r := range b.Records {
+		records[i] = comet.Record{LeaderEpoch: r.LeaderEpoch, Offset: r.Offset, Push: r.Push}
+	}
+	outcomes, err := s.comet.Apply(stream.Context(), p, records)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, fmt.Sprint(err))
+	}
+	ack := &cometpb.Ack{Seq: b.Seq}
+	for _, o := range outcomes {
+		ack.Outcomes = append(ack.Outcomes, &cometpb.Outcome{
+			Replayed: o.Replayed, Links: uint32(o.Links), Missing: o.Missing, Drop: drops[o.Drop],
+		})
+	}
+	return ack, nil
+}
+
+var drops = [...]cometpb.Drop{
+	comet.DropNone:    cometpb.Drop_DROP_NONE,
+	comet.DropClosed:  cometpb.Drop_DROP_CLOSED,
+	comet.DropExpired: cometpb.Drop_DROP_EXPIRED,
+	comet.DropInvalid: cometpb.Drop_DROP_INVALID,
+}

@@ -1,0 +1,160 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/oortim/oort/proto/logicpb"
+)
+
+// sessions carries batches over one stream to logic, several in flight; answers
+// come in the order of the requests. A broken stream is opened anew by the next
+// batch.
+type sessions struct {
+	client logicpb.LogicClient
+	ctx    context.Context // of the streams
+	end    context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu   sync.Mutex
+	live *pipe // guarded by mu; nil: none
+}
+
+// pipe is one life of the stream.
+type pipe struct {
+	stream grpc.BidiStreamingClient[logicpb.SessionBatch, logicpb.SessionResults]
+	cancel context.CancelFunc
+
+	mu      sync.Mutex // held while sending, so that the order of waiting is that of sending
+	waiting []chan result
+	err     error // guarded by mu; set once the pipe is broken
+}
+
+type result struct {
+	reply *logicpb.SessionResults
+	err   error
+}
+
+var errBroken = errors.New("comet/rpc: stream of sessions broke")
+
+func newSessions(c logicpb.LogicClient) *sessions {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &sessions{client: c, ctx: ctx, end: cancel}
+}
+
+func (s *sessions) close() {
+	s.end()
+	s.wg.Wait()
+}
+
+// exchange sends one batch and waits for its answer, over as many streams as
+// ctx gives time for.
+func (s *sessions) exchange(ctx context.Context, b *logicpb.SessionBatch) (*logicpb.SessionResults, error) {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		reply, err := s.once(ctx, b)
+		if err == nil || ctx.Err() != nil || s.ctx.Err() != nil {
+			return reply, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, err
+		case <-s.ctx.Done():
+			return nil, err
+		}
+	}
+}
+
+func (s *sessions) once(ctx context.Context, b *logicpb.SessionBatch) (*logicpb.SessionResults, error) {
+	p, err := s.pipe()
+	if err != nil {
+		return nil, err
+	}
+	answer, err := p.send(b)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case r := <-answer:
+		return r.reply, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// pipe returns the living stream, opening one if there is none.
+func (s *sessions) pipe() (*pipe, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live != nil && !s.live.broken() {
+		return s.live, nil
+	}
+	if s.ctx.Err() != nil {
+		return nil, s.ctx.Err()
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	stream, err := s.client.Sessions(ctx)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	p := &pipe{stream: stream, cancel: cancel}
+	s.live = p
+	s.wg.Go(p.read)
+	return p, nil
+}
+
+func (p *pipe) broken() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err != nil
+}
+
+func (p *pipe) send(b *logicpb.SessionBatch) (<-chan result, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return nil, p.err
+	}
+	if err := p.stream.Send(b); err != nil {
+		p.err = errBroken
+		p.cancel()
+		return nil, err
+	}
+	answer := make(chan result, 1)
+	p.waiting = append(p.waiting, answer)
+	return answer, nil
+}
+
+// read hands out answers until the stream breaks.
+func (p *pipe) read() {
+	defer p.cancel()
+	for {
+		reply, err := p.stream.Recv()
+		p.mu.Lock()
+		if err != nil || len(p.waiting) == 0 {
+			p.failLocked(err)
+			p.mu.Unlock()
+			return
+		}
+		answer := p.waiting[0]
+		p.waiting = p.waiting[1:]
+		p.mu.Unlock()
+		answer <- result{reply: reply}
+	}
+}
+
+func (p *pipe) failLocked(err error) {
+	if err == nil {
+		err = errBroken
+	}
+	p.err = err
+	for _, answer := range p.waiting {
+		answer <- result{err: err} // buffered: one answer each
+	}
+	p.waiting = nil
+}
