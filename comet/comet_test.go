@@ -41,6 +41,8 @@ func TestEveryOp(t *testing.T) {
 		p.want(1000, 0, "to the new room")
 
 		r.pushRoom("live://2", 1002, "not wanted")
+		r.push(&pushpb.Push{Kind: pushpb.Kind_KIND_KEYS, Keys: []string{"k1"}, Op: 1001, Body: []byte("behind it")})
+		p.want(1001, 0, "behind it")
 		p.send(frame.OpAddAccepts, 5, "1002,1003")
 		p.want(frame.OpAddAcceptsReply, 5, "")
 		r.pushRoom("live://2", 1002, "wanted now")

@@ -59,7 +59,7 @@ type Limits struct {
 	// Rooms in all. Zero means 1,000,000. At the limit a join of a new room
 	// is refused.
 	Rooms int
-	// Accepts bounds the ops that one link may list. Zero means 64.
+	// Accepts bounds the ops that one link may list. Zero means 128.
 	Accepts int
 	// Auths bounds the connects under way a loop. Zero means 4,096.
 	Auths int
@@ -155,7 +155,7 @@ func (l *Limits) fill() error {
 		{"limit of bytes before auth", &l.Early, 16 << 10, 256, 1 << 20},
 		{"limit of an outbox", &l.Outbox, 64 << 10, 4 << 10, big},
 		{"limit of rooms", &l.Rooms, 1_000_000, 1, big},
-		{"limit of accepts", &l.Accepts, 64, 1, 4096},
+		{"limit of accepts", &l.Accepts, 128, 1, 4096},
 		{"limit of auths", &l.Auths, 4096, 1, big},
 		{"rate of frames", &l.Rate, 20, 1, 10_000},
 		{"burst of frames", &l.Burst, 100, 5, 60_000},
