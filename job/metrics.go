@@ -1,0 +1,108 @@
+package job
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/oortim/oort/proto/pushpb"
+)
+
+// metrics of one job. Without a registerer they count for nobody. Vectors are
+// resolved once, for they are counted on the path of every record.
+type metrics struct {
+	registerer prometheus.Registerer
+	registered []prometheus.Collector
+
+	records  [5]prometheus.Counter // by kind
+	dropped  [reasons]prometheus.Counter
+	applied  prometheus.Counter
+	replayed prometheus.Counter
+	links    prometheus.Counter
+	missing  prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, r *routes) (*metrics, error) {
+	m := &metrics{registerer: reg}
+	records := counters("oort_job_records_total", "Records read, by kind of push.", "kind")
+	for i, kind := range []string{"invalid", "keys", "room", "all", "kick"} {
+		m.records[i] = records.WithLabelValues(kind)
+	}
+	dropped := counters("oort_job_dropped_total", "Deliveries to a comet that were dropped, by reason.", "reason")
+	for reason := ReasonSlow; reason < reasons; reason++ {
+		m.dropped[reason] = dropped.WithLabelValues(reason.String())
+	}
+	deliveries := counters("oort_job_deliveries_total", "Deliveries that a comet answered, by what it did.", "outcome")
+	m.applied, m.replayed = deliveries.WithLabelValues("applied"), deliveries.WithLabelValues("replayed")
+	m.links = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "oort_job_links_total", Help: "Links that comets handed records to.",
+	})
+	m.missing = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "oort_job_missing_keys_total", Help: "Keys that were not at the comet they were addressed to.",
+	})
+	comets := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "oort_job_comets", Help: "Comets that are alive.",
+	}, r.count)
+	return m, m.register(records, dropped, deliveries, m.links, m.missing, comets)
+}
+
+func counters(name, help, label string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label})
+}
+
+func (m *metrics) register(all ...prometheus.Collector) error {
+	if m.registerer == nil {
+		return nil
+	}
+	for _, c := range all {
+		if err := m.registerer.Register(c); err != nil {
+			m.unregister()
+			return err
+		}
+		m.registered = append(m.registered, c)
+	}
+	return nil
+}
+
+func (m *metrics) unregister() {
+	for _, c := range m.registered {
+		m.registerer.Unregister(c)
+	}
+	m.registered = nil
+}
+
+// read counts a record by its kind.
+func (m *metrics) read(r Record) {
+	kind := r.Push.GetKind()
+	if kind < 0 || int(kind) >= len(m.records) {
+		kind = pushpb.Kind_KIND_UNSPECIFIED
+	}
+	m.records[kind].Inc()
+}
+
+func (m *metrics) drop(reason Reason) { m.dropped[reason].Inc() }
+
+// done counts the outcome of one delivery.
+func (m *metrics) done(o Outcome) {
+	switch {
+	case o.Drop != ReasonNone:
+		m.drop(o.Drop)
+	case o.Replayed:
+		m.replayed.Inc()
+	default:
+		m.applied.Inc()
+	}
+	m.links.Add(float64(o.Links))
+	m.missing.Add(float64(o.Missing))
+}
+
+// count is how many comets are alive.
+func (r *routes) count() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0.0
+	for _, to := range r.outlets {
+		if to.living {
+			n++
+		}
+	}
+	return n
+}
