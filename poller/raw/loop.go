@@ -17,7 +17,6 @@ const (
 	tasksATurn  = 1024     // tasks handled before links get their turn
 	panicPause  = 100 * time.Millisecond
 	listenerGen = 0 // generation of events that are no link's; links start at 1
-	noSlot      = ^uint32(0)
 )
 
 // loop is one reactor and all that it owns.

@@ -15,7 +15,8 @@ import (
 const (
 	engineName = "kqueue"
 	batch      = 256 // events taken at once
-	wakeIdent  = 0   // ident of the EVFILT_USER event, which has a name space of its own
+	noSlot     = ^uint32(0)
+	wakeIdent  = 0 // ident of the EVFILT_USER event, which has a name space of its own
 )
 
 // poll waits for events of one loop, by kqueue.

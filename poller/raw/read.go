@@ -84,7 +84,8 @@ func (l *loop) Resume(id poller.ID) {
 		return
 	}
 	k.flag &^= paused
-	if k.rest != 0 && !k.flag.has(redeliver) {
+	// Whether there is a rest is seen later: an OnData under way may leave one.
+	if !k.flag.has(redeliver) {
 		k.flag |= redeliver
 		l.resumed = append(l.resumed, id)
 	}
@@ -109,7 +110,7 @@ func (l *loop) runResumed() {
 
 func (l *loop) redeliver(id poller.ID, k *link) {
 	k.flag &^= redeliver
-	if !k.flag.has(paused) {
+	if k.rest != 0 && !k.flag.has(paused) {
 		l.deliver(id, k, nil)
 	}
 }

@@ -1,0 +1,8 @@
+package engines
+
+import (
+	"github.com/oortim/oort/poller/raw"
+	"github.com/oortim/oort/poller/std"
+)
+
+var engines = []entry{{"epoll", raw.Open}, {"std", std.Open}}

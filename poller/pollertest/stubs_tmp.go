@@ -1,0 +1,2 @@
+package pollertest
+var (accepting, stopping, panics, storms, crowds []test)
