@@ -7,7 +7,7 @@ import { Meter, readable } from "./meter.js";
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
-const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 
 // What the reader set. Secrets live in this tab only.
 const settings = {
@@ -127,6 +127,7 @@ function countDown() {
 
 function receive(message) {
   received++;
+  $("empty").hidden = true;
   meter.count();
   const at = new Date();
   feed.add(() => draw(message, at));
@@ -134,6 +135,7 @@ function receive(message) {
 
 function gap({ lane, skipped }) {
   dropped += skipped;
+  $("empty").hidden = true;
   feed.add(() => {
     const li = element("li", "gap");
     li.textContent = `${skipped} messages of lane ${lane} were dropped here`;
@@ -239,7 +241,7 @@ function showMissed(n) {
 function showCounts() {
   $("received").textContent = readable(received);
   $("dropped").textContent = readable(dropped);
-  $("empty").hidden = received > 0;
+  $("empty").hidden = received + dropped > 0;
   $("rate").textContent = readable(Math.round(meter.rate * 10) / 10);
 }
 
