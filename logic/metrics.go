@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 		received:    counter("received_total", "Messages of clients (op 4).", "outcome"),
 		dropped:     counter("retries_dropped_total", "What did not fit into the queue of things to try again.", "what"),
 		stored: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "oort_logic_publish_seconds", Help: "Time until the publisher answered for the records of one call.",
+			Name: "oort_logic_store_seconds", Help: "Time until the publisher answered for the records of one call.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}),
 	}
