@@ -23,6 +23,8 @@ type referee struct {
 	seen    map[poller.ID]bool
 	most    int // links at a time so far
 	stopped bool
+	owed    map[poller.ID]bool // a write was short and OnWritable has not come
+	paused  map[poller.ID]bool
 
 	mu      sync.Mutex
 	faults  []string // guarded by mu
@@ -42,7 +44,13 @@ type script struct {
 }
 
 func newReferee(l poller.Loop) *referee {
-	r := &referee{links: map[uint32]uint32{}, seen: map[poller.ID]bool{}, marked: map[poller.ID]error{}}
+	r := &referee{
+		links:  map[uint32]uint32{},
+		seen:   map[poller.ID]bool{},
+		marked: map[poller.ID]error{},
+		owed:   map[poller.ID]bool{},
+		paused: map[poller.ID]bool{},
+	}
 	r.loop = watched{l, r}
 	return r
 }
@@ -76,9 +84,15 @@ func (r *referee) enter(what string, id poller.ID) func() {
 	return func() { r.inside.Add(-1) }
 }
 
+// open says whether id is the tenant of its slot.
+func (r *referee) open(id poller.ID) bool {
+	gen, ok := r.links[id.Slot]
+	return ok && gen == id.Gen
+}
+
 // known checks that id is open.
 func (r *referee) known(what string, id poller.ID) {
-	if gen, ok := r.links[id.Slot]; !ok || gen != id.Gen {
+	if !r.open(id) {
 		r.fault("%s of %v, which is not open", what, id)
 	}
 }
@@ -88,24 +102,6 @@ func (r *referee) live(what string, id poller.ID) {
 	r.known(what, id)
 	if reason, ok := r.marked[id]; ok {
 		r.fault("%s of %v, which was closed with %v", what, id, reason)
-	}
-}
-
-// watched is the loop that scripts see: their Close is noted.
-type watched struct {
-	poller.Loop
-	referee *referee
-}
-
-func (w watched) Close(id poller.ID, reason error) {
-	r := w.referee
-	_, err := w.Loop.Write(id, nil) // takes nothing, and tells whether the link lives
-	if _, ok := r.marked[id]; !ok && err == nil {
-		r.marked[id] = reason
-	}
-	w.Loop.Close(id, reason)
-	if _, err := w.Loop.Write(id, nil); err == nil {
-		r.fault("%v still takes writes after its Close", id)
 	}
 }
 
@@ -134,6 +130,9 @@ func (r *referee) OnData(id poller.ID, in []byte) int {
 	if len(in) == 0 {
 		r.fault("OnData of %v with nothing", id)
 	}
+	if r.paused[id] {
+		r.fault("OnData of %v, which is paused", id)
+	}
 	if cap(in) != len(in) {
 		r.fault("OnData of %v: appending to in would write into the engine's memory", id)
 	}
@@ -146,6 +145,10 @@ func (r *referee) OnData(id poller.ID, in []byte) int {
 func (r *referee) OnWritable(id poller.ID) {
 	defer r.enter("OnWritable", id)()
 	r.live("OnWritable", id)
+	if !r.owed[id] {
+		r.fault("OnWritable of %v, of which no write was short", id)
+	}
+	delete(r.owed, id)
 	if r.script.writable != nil {
 		r.script.writable(id)
 	}
@@ -164,6 +167,8 @@ func (r *referee) OnClose(id poller.ID, reason error) {
 		r.fault("OnClose of %v for %v, but it was first closed for %v", id, reason, first)
 	}
 	delete(r.marked, id)
+	delete(r.owed, id)
+	delete(r.paused, id)
 	delete(r.links, id.Slot)
 	if r.script.close != nil {
 		r.script.close(id, reason)
@@ -209,4 +214,13 @@ type call struct {
 func (c *call) run(l poller.Loop) {
 	defer close(c.done)
 	c.f(l)
+}
+
+// tenants lists the open links. Only on the loop.
+func (r *referee) tenants() []poller.ID {
+	var ids []poller.ID
+	for slot, gen := range r.links {
+		ids = append(ids, poller.ID{Slot: slot, Gen: gen})
+	}
+	return ids
 }

@@ -1,2 +1,0 @@
-package pollertest
-var (accepting, stopping, panics, storms, crowds []test)
