@@ -12,10 +12,10 @@ type Commands struct {
 
 // Link are the flags of commands that open a link.
 type Link struct {
-	Addr     string  `default:"tcp://127.0.0.1:3101" placeholder:"URL" help:"Where a comet listens: tcp://host:port, ws://host:port/sub or wss://… (default ${default})."`
+	Addr     string  `default:"tcp://127.0.0.1:3101" help:"Where a comet listens: tcp://host:port, ws://host:port/sub or wss://…"`
 	Mid      int64   `default:"0" help:"User id; many devices may share one."`
 	Key      string  `help:"Device id, unique while online. Default: the server deals one."`
 	Token    string  `secret:"" help:"JWT that says who this is, for servers that check."`
-	Accepts  []int32 `placeholder:"OP,…" help:"Ops wanted, such as 1000,18 (18: gap markers). Default: every op, and no gap markers."`
+	Accepts  []int32 `placeholder:"OP" help:"Ops wanted, such as 1000,18 (18: gap markers). Default: every op, and no gap markers."`
 	Platform string  `default:"cli" help:"Platform as told to the server."`
 }

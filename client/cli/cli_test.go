@@ -225,7 +225,7 @@ func TestSend(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		requests <- r.RequestURI + " " + r.Header.Get("Authorization") + " " + string(b)
-		io.WriteString(w, `{"code":0,"id":"01J","absent":["k2"]}`)
+		io.WriteString(w, `{"code":0,"id":"01J","absent":["k2"],"absent_mids":[8]}`)
 	}))
 	defer api.Close()
 	keys := filepath.Join(t.TempDir(), "keys")
@@ -238,10 +238,10 @@ func TestSend(t *testing.T) {
 		want string
 		out  string
 	}{
-		{"", []string{"--room", "live://1", "hello", "you"}, `/v1/push  {"room":"live://1","op":1000,"body":"hello you"}`, "stored 01J\nabsent \"k2\"\n"},
-		{"from stdin\n", []string{"--key", "a", "--key", "b", "--op", "1001"}, `/v1/push  {"keys":["a","b"],"op":1001,"body":"from stdin"}`, "stored 01J\nabsent \"k2\"\n"},
-		{"", []string{"--mid", "7", "--lane", "gift", "--ttl", "2s", "--id", "x", "m"}, `/v1/push  {"id":"x","mids":[7],"op":1000,"body":"m","lane":"gift","ttl_ms":2000}`, "stored 01J\nabsent \"k2\"\n"},
-		{"", []string{"--all", "--speed", "9", "--api-key-file", keys, "m"}, `/v1/push Bearer s3cret {"all":true,"op":1000,"body":"m","speed":9}`, "stored 01J\nabsent \"k2\"\n"},
+		{"", []string{"--room", "live://1", "hello", "you"}, `/v1/push  {"room":"live://1","op":1000,"body":"hello you"}`, "stored 01J\nabsent key k2\nabsent mid 8\n"},
+		{"from stdin\n", []string{"--key", "a", "--key", "b", "--op", "1001"}, `/v1/push  {"keys":["a","b"],"op":1001,"body":"from stdin"}`, "stored 01J\nabsent key k2\nabsent mid 8\n"},
+		{"", []string{"--mid", "7", "--lane", "gift", "--ttl", "2s", "--id", "x", "m"}, `/v1/push  {"id":"x","mids":[7],"op":1000,"body":"m","lane":"gift","ttl_ms":2000}`, "stored 01J\nabsent key k2\nabsent mid 8\n"},
+		{"", []string{"--all", "--speed", "9", "--api-key-file", keys, "m"}, `/v1/push Bearer s3cret {"all":true,"op":1000,"body":"m","speed":9}`, "stored 01J\nabsent key k2\nabsent mid 8\n"},
 		{"", []string{"--goim", "--room", "live://1", "m"}, `/goim/push/room?operation=1000&room=1&type=live  m`, ""},
 	}
 	for _, tt := range tests {

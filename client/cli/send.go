@@ -21,13 +21,13 @@ type Send struct {
 	Key   []string      `xor:"target" required:"" help:"To devices; may be repeated."`
 	Mid   []int64       `xor:"target" required:"" help:"To users, on all their devices; may be repeated."`
 	All   bool          `xor:"target" required:"" help:"To everybody."`
-	Op    int32         `default:"1000" help:"Op of the message, 100 or more (default ${default})."`
+	Op    int32         `default:"1000" help:"Op of the message, 100 or more."`
 	Lane  string        `enum:",system,gift,chat,ambient" default:"" help:"Priority: system, gift, chat or ambient."`
 	TTL   time.Duration `name:"ttl" help:"Nobody is served any more after this time."`
 	Speed int64         `help:"Links a second, with --all. Default: as fast as it goes."`
 	ID    string        `name:"id" help:"Message id, which makes repeating harmless."`
 
-	API        string        `name:"api" default:"http://127.0.0.1:3111" placeholder:"URL" help:"Where logic's HTTP API is (default ${default})."`
+	API        string        `name:"api" default:"http://127.0.0.1:3111" help:"Where logic's HTTP API is."`
 	APIKeyFile string        `name:"api-key-file" type:"path" help:"File that holds the bearer key."`
 	Timeout    time.Duration `default:"10s" help:"How long to wait for the answer."`
 	Goim       bool          `help:"Use goim's own API, for servers that have only that."`
@@ -83,8 +83,11 @@ func (s *Send) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		return explain(err)
 	}
 	fmt.Fprintf(out, "stored %s\n", r.ID)
-	for _, a := range r.Absent {
-		fmt.Fprintf(out, "absent %s\n", printable(string(a)))
+	for _, key := range r.Absent {
+		fmt.Fprintf(out, "absent key %s\n", printable(key))
+	}
+	for _, mid := range r.AbsentMids {
+		fmt.Fprintf(out, "absent mid %d\n", mid)
 	}
 	return nil
 }

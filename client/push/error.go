@@ -65,27 +65,49 @@ func unsent(err error, wrote bool) error {
 	return &Error{Outcome: NotStored, Err: err}
 }
 
-// answered turns a status other than 200 into an error: 4xx refuses, 408, 429 and
-// 503 put off, and all else (504, a proxy's 502) leaves it open.
-func answered(resp *http.Response, body []byte) error {
-	e := &Error{Outcome: Unknown, Status: resp.StatusCode}
+// refusal turns a status other than 200 into an error: 4xx refuses; 408, 429
+// and 503 put off, and all else (504, a proxy's 502) leaves it open.
+func (a *answer) refusal() error {
+	e := &Error{Outcome: Unknown, Status: a.status}
 	switch {
-	case resp.StatusCode == http.StatusTooManyRequests, resp.StatusCode == http.StatusServiceUnavailable,
-		resp.StatusCode == http.StatusRequestTimeout:
+	case a.status == http.StatusTooManyRequests, a.status == http.StatusServiceUnavailable,
+		a.status == http.StatusRequestTimeout:
 		e.Outcome = NotStored
-	case resp.StatusCode >= 400 && resp.StatusCode < 500:
+	case a.status >= 400 && a.status < 500:
 		e.Outcome = Refused
 	}
-	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 {
+	if s, err := strconv.Atoi(a.header.Get("Retry-After")); err == nil && s > 0 {
 		e.Retry = time.Duration(s) * time.Second
 	}
 	var b struct {
-		Error struct{ Reason, Message string } `json:"error"`
+		Error failure `json:"error"`
 	}
-	if json.Unmarshal(body, &b) == nil && b.Error.Reason != "" {
+	if json.Unmarshal(a.body, &b) == nil && b.Error.Reason != "" {
 		e.Reason, e.Message = b.Error.Reason, b.Error.Message
 	} else {
-		e.Message = string(body[:min(len(body), 200)])
+		e.Message = string(a.body[:min(len(a.body), 200)])
 	}
 	return e
+}
+
+// nonsense: the server took the push but its answer cannot be read.
+func (a *answer) nonsense(err error) error {
+	if a.cut != nil {
+		err = a.cut
+	}
+	return &Error{Outcome: Unknown, Status: a.status, Err: fmt.Errorf("answer %.100q: %w", a.body, err)}
+}
+
+// failure is an error of /v1 in JSON.
+type failure struct{ Reason, Message string }
+
+// outcome of one push of a batch, which has a reason but no status.
+func (f *failure) outcome() Outcome {
+	switch f.Reason {
+	case "unknown":
+		return Unknown
+	case "not_stored", "overloaded", "unavailable":
+		return NotStored
+	}
+	return Refused
 }

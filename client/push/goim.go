@@ -18,7 +18,7 @@ func (c *Client) Goim(ctx context.Context, p Push) error {
 	if err != nil {
 		return &Error{Outcome: Refused, Err: err}
 	}
-	reply, err := c.post(ctx, path, "application/octet-stream", p.Body)
+	a, err := c.post(ctx, path, "application/octet-stream", p.Body)
 	if err != nil {
 		return err
 	}
@@ -26,8 +26,12 @@ func (c *Client) Goim(ctx context.Context, p Push) error {
 		Code    int    `json:"code"`
 		Message string `json:"message"`
 	}
-	if err := json.Unmarshal(reply, &r); err != nil {
-		return &Error{Outcome: Unknown, Status: http.StatusOK, Err: fmt.Errorf("answer %.100q: %w", reply, err)}
+	err = json.Unmarshal(a.body, &r)
+	if a.status != http.StatusOK {
+		return a.refusal()
+	}
+	if err != nil {
+		return a.nonsense(err)
 	}
 	if r.Code == 0 {
 		return nil

@@ -51,11 +51,19 @@ type Push struct {
 	Collapse string
 }
 
-// Result of a push that was stored.
+// Result is what became of a push.
 type Result struct {
-	ID string `json:"id"`
-	// Absent are the keys and mids of the push that nobody has online.
-	Absent []json.RawMessage `json:"absent"`
+	ID       string `json:"id"`       // the push's own or the one that the server dealt
+	Accepted int    `json:"accepted"` // keys found online, for pushes to keys and mids
+	// Absent are the keys of the push that nobody has online, AbsentMids the
+	// mids.
+	Absent     []string `json:"absent"`
+	AbsentMids []int64  `json:"absent_mids"`
+	// NotStored and Unknown are keys whose part failed while others' did not.
+	NotStored []string `json:"not_stored"`
+	Unknown   []string `json:"unknown"`
+	// Err of one push of a batch: nil if it is stored, else an *Error.
+	Err error `json:"-"`
 }
 
 // Client pushes to one logic. Its fields are set once, before use; it may be
@@ -95,32 +103,85 @@ func (p *Push) wire() wirePush {
 }
 
 // Push stores p and returns when the broker has it. See the package comment
-// for what the errors ask of the caller; each is an *Error.
+// for what the errors ask of the caller; each is an *Error. With ErrUnknown
+// the Result may tell which keys it is about.
 func (c *Client) Push(ctx context.Context, p Push) (Result, error) {
 	body, err := json.Marshal(p.wire())
 	if err != nil {
 		return Result{}, &Error{Outcome: Refused, Err: err}
 	}
-	reply, err := c.post(ctx, "/v1/push", "application/json", body)
+	a, err := c.post(ctx, "/v1/push", "application/json", body)
 	if err != nil {
 		return Result{}, err
 	}
 	var r Result
-	if err := json.Unmarshal(reply, &r); err != nil {
-		return r, &Error{Outcome: Unknown, Status: http.StatusOK, Err: fmt.Errorf("answer %.100q: %w", reply, err)}
+	err = json.Unmarshal(a.body, &r)
+	if a.status != http.StatusOK {
+		return r, a.refusal()
+	}
+	if err != nil {
+		return r, a.nonsense(err)
 	}
 	return r, nil
 }
 
-// post returns the body of a 200.
-func (c *Client) post(ctx context.Context, path, contentType string, body []byte) ([]byte, error) {
+// PushBatch stores several pushes at once, and more cheaply than one by one.
+// The results belong to the pushes, in order, each with its own Err. The error
+// is that of the request as a whole; then there are no results.
+func (c *Client) PushBatch(ctx context.Context, pushes []Push) ([]Result, error) {
+	wire := make([]wirePush, len(pushes))
+	for i := range pushes {
+		wire[i] = pushes[i].wire()
+	}
+	body, err := json.Marshal(wire)
+	if err != nil {
+		return nil, &Error{Outcome: Refused, Err: err}
+	}
+	a, err := c.post(ctx, "/v1/push", "application/json", body)
+	if err != nil {
+		return nil, err
+	}
+	var reply struct{ Results []batchResult }
+	err = json.Unmarshal(a.body, &reply)
+	switch {
+	case err == nil && len(reply.Results) == len(pushes):
+	case a.status != http.StatusOK && a.status != http.StatusMultiStatus:
+		return nil, a.refusal()
+	default:
+		return nil, a.nonsense(err)
+	}
+	results := make([]Result, len(pushes))
+	for i, r := range reply.Results {
+		results[i] = r.Result
+		if r.Error != nil {
+			results[i].Err = &Error{Outcome: r.Error.outcome(), Reason: r.Error.Reason, Message: r.Error.Message}
+		}
+	}
+	return results, nil
+}
+
+type batchResult struct {
+	Result
+	Error *failure `json:"error"`
+}
+
+// answer is what came back over HTTP.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	cut    error // why body is not whole
+}
+
+// post fails only where no answer came.
+func (c *Client) post(ctx context.Context, path, contentType string, body []byte) (answer, error) {
 	var wrote atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { wrote.Store(true) },
 	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.API, "/")+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, &Error{Outcome: Refused, Err: err}
+		return answer{}, &Error{Outcome: Refused, Err: err}
 	}
 	req.Header.Set("Content-Type", contentType)
 	if c.Key != "" {
@@ -132,17 +193,11 @@ func (c *Client) post(ctx context.Context, path, contentType string, body []byte
 	}
 	resp, err := hc.Do(req)
 	if err != nil {
-		return nil, unsent(err, wrote.Load())
+		return answer{}, unsent(err, wrote.Load())
 	}
 	defer resp.Body.Close()
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
-	if resp.StatusCode != http.StatusOK {
-		return nil, answered(resp, reply)
-	}
-	if err != nil {
-		return nil, &Error{Outcome: Unknown, Status: resp.StatusCode, Err: err}
-	}
-	return reply, nil
+	return answer{resp.StatusCode, resp.Header, reply, err}, nil
 }
 
 // Sentinels for errors.Is.

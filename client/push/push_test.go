@@ -44,10 +44,10 @@ func TestRequest(t *testing.T) {
 				r.Header.Get("Authorization") != "Bearer s3cret" || r.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s %s %v\n got %s\nwant %s", r.Method, r.URL, r.Header, body, tt.want)
 			}
-			io.WriteString(w, `{"id":"01J","absent":["b",7]}`)
+			io.WriteString(w, `{"id":"01J","accepted":1,"absent":["b"],"absent_mids":[7]}`)
 		})
 		got, err := c.Push(context.Background(), tt.push)
-		if err != nil || got.ID != "01J" || len(got.Absent) != 2 {
+		if err != nil || got.ID != "01J" || got.Accepted != 1 || got.Absent[0] != "b" || got.AbsentMids[0] != 7 {
 			t.Errorf("got %+v, %v", got, err)
 		}
 	}
@@ -93,6 +93,43 @@ func TestAnswers(t *testing.T) {
 		}
 		if tt.status == 400 && (e.Reason != "bad_room" || e.Message != `room "x"`) || tt.status == 503 && e.Retry != 3*time.Second {
 			t.Errorf("%d: %+v", tt.status, e)
+		}
+	}
+}
+
+func TestBatch(t *testing.T) {
+	const partly = `{"results":[{"id":"a","accepted":2,"unknown":["k"],"error":{"reason":"unknown","message":"m"}},
+		{"id":"b","error":{"reason":"overloaded","message":"m"}},{"id":"","error":{"reason":"target","message":"m"}},{"id":"d"}]}`
+	tests := []struct {
+		status int
+		body   string
+		want   []error // of the results; nil: there are none
+		err    error
+	}{
+		{504, partly, []error{push.ErrUnknown, push.ErrNotStored, push.ErrRefused, nil}, nil},
+		{207, partly, []error{push.ErrUnknown, push.ErrNotStored, push.ErrRefused, nil}, nil},
+		{413, `{"error":{"reason":"batch","message":"too many"}}`, nil, push.ErrRefused},
+		{200, `{"results":[]}`, nil, push.ErrUnknown},
+		{200, `cut off`, nil, push.ErrUnknown},
+		{504, ``, nil, push.ErrUnknown},
+	}
+	for _, tt := range tests {
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); string(body) != `[{"room":"live://1","op":1000,"body":""},{"all":true,"op":1000,"body":""},{"op":1000,"body":""},{"op":1000,"body":""}]` {
+				t.Errorf("sent %s", body)
+			}
+			w.WriteHeader(tt.status)
+			io.WriteString(w, tt.body)
+		})
+		got, err := c.PushBatch(context.Background(), []push.Push{{Room: "live://1", Op: 1000}, {All: true, Op: 1000}, {Op: 1000}, {Op: 1000}})
+		if len(got) != len(tt.want) || !errors.Is(err, tt.err) {
+			t.Errorf("%d %s: got %v, %v", tt.status, tt.body, got, err)
+			continue
+		}
+		for i, want := range tt.want {
+			if !errors.Is(got[i].Err, want) || want == push.ErrNotStored && errors.Is(got[i].Err, push.ErrRefused) {
+				t.Errorf("result %d: %v, want %v", i, got[i].Err, want)
+			}
 		}
 	}
 }
