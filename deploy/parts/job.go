@@ -1,0 +1,133 @@
+package parts
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/oortim/oort/deploy/ops"
+	opsrpc "github.com/oortim/oort/deploy/ops/rpc"
+	"github.com/oortim/oort/job"
+	"github.com/oortim/oort/job/consume"
+	"github.com/oortim/oort/job/directory"
+	"github.com/oortim/oort/job/dispatch"
+)
+
+// Job is `oort job`.
+type Job struct {
+	ops.AdminFlags
+	KafkaFlags
+	Name    string        `help:"Name of this job, for comets' logs. Default: the host's and the process's."`
+	Logic   []string      `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
+	Group   string        `default:"oort-job" help:"Beginning of the consumer group's name."`
+	Static  string        `placeholder:"NAME" help:"Be a static member of the group, of that name, unique among the jobs: after a crash it has its partitions back at once."`
+	MaxHold time.Duration `default:"30s" help:"How long a push waits for one comet."`
+	Session time.Duration `default:"10s" help:"How long the group waits for a silent job."`
+}
+
+// Examples are shown by --help.
+func (*Job) Examples() string {
+	return `
+oort job --kafka 127.0.0.1:9092 --logic 127.0.0.1:3119
+oort job --kafka k1:9092,k2:9092 --logic l1:3119,l2:3119 --static job-1 --admin 127.0.0.1:3130`
+}
+
+// Run runs a job until ctx is over.
+func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, out io.Writer) error {
+	b, err := openBase(c.AdminFlags, log, level, out)
+	if err != nil {
+		return err
+	}
+	defer b.opened.close()
+	toLogic, err := opsrpc.Dial(c.Logic, opsrpc.DialConfig{})
+	if err != nil {
+		return ops.Usagef("--logic: %v", err)
+	}
+	b.opened.add("connection to logic", func(context.Context) error { return toLogic.Close() })
+	dial := func(_, addr string) (grpc.ClientConnInterface, io.Closer, error) {
+		cc, err := opsrpc.Dial([]string{addr}, opsrpc.DialConfig{})
+		return cc, cc, err
+	}
+	first, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	_, err = b.openJob(first, jobConfig{
+		consume: consume.Config{
+			Brokers: some(c.Kafka), Topic: c.Topic, Group: c.Group, Instance: c.Static, Session: c.Session,
+		},
+		dispatch: dispatch.Config{Job: jobName(c.Name), Dial: dial, MaxHold: c.MaxHold},
+		logic:    toLogic,
+	})
+	if err != nil {
+		return err
+	}
+	b.ready()
+	return b.wait(ctx)
+}
+
+func jobName(told string) string {
+	if told != "" {
+		return told
+	}
+	host, _ := os.Hostname()
+	return host + "/" + strconv.Itoa(os.Getpid())
+}
+
+type jobConfig struct {
+	consume  consume.Config
+	dispatch dispatch.Config
+	logic    grpc.ClientConnInterface
+	refresh  time.Duration
+}
+
+// openJob starts a job. At the end it waits for what is under way and commits.
+func (b *base) openJob(ctx context.Context, c jobConfig) (*job.Job, error) {
+	c.consume.Log, c.consume.Metrics = b.log, b.admin.Registry()
+	source, err := consume.Open(ctx, c.consume)
+	if err != nil {
+		return nil, err
+	}
+	c.dispatch.Log, c.dispatch.Metrics = b.log, b.admin.Registry()
+	d, err := dispatch.New(c.dispatch)
+	if err != nil {
+		return nil, err
+	}
+	j, err := job.New(job.Config{
+		Source: source, Directory: directory.New(c.logic), Open: d.Open, Refresh: c.refresh,
+		Log: b.log, Metrics: b.admin.Registry(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.admin.Check("job", j.Ready)
+	b.runJob(j)
+	return j, nil
+}
+
+func (b *base) runJob(j *job.Job) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	b.opened.add("job", func(ctx context.Context) error {
+		cancel()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+	go func() {
+		err := j.Run(ctx)
+		if ctx.Err() == nil {
+			if err == nil {
+				err = errEnded
+			}
+			b.failed <- err
+		}
+		done <- err
+	}()
+}

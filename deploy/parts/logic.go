@@ -1,0 +1,185 @@
+package parts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/oortim/oort/client/js"
+	"github.com/oortim/oort/deploy/ops"
+	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/logic/balance"
+	"github.com/oortim/oort/logic/httpapi"
+	"github.com/oortim/oort/logic/publish"
+	logicrpc "github.com/oortim/oort/logic/rpc"
+	"github.com/oortim/oort/logic/session"
+)
+
+// LogicFlags are the flags of logic, alone or within serve.
+type LogicFlags struct {
+	HTTP      string        `name:"http" default:"127.0.0.1:3111" placeholder:"HOST:PORT" help:"Where the HTTP API and the page are."`
+	APIKeys   string        `placeholder:"FILE" type:"existingfile" help:"Bearer keys of the HTTP API, a line each: name:key. Required beyond loopback."`
+	APIRate   float64       `default:"0" help:"Requests a second that one bearer key may make; 0: no limit."`
+	MaxBody   int           `default:"65536" help:"Largest message of a push, in bytes."`
+	PushTTL   time.Duration `default:"10m" help:"How long a push may wait for its delivery if the pusher does not say."`
+	Heartbeat time.Duration `default:"4m" help:"Heartbeat interval that clients are told to keep."`
+	Domain    string        `help:"Domain that the node list names first, as goim's clients expect."`
+	AuthFlags
+}
+
+// Logic is `oort logic`.
+type Logic struct {
+	ops.AdminFlags
+	LogicFlags
+	GRPC  string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
+	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
+	Redis []string      `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis with the sessions; several addresses for a cluster."`
+	KafkaFlags
+	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; 0: the cluster's default."`
+	Partitions  int32 `default:"8" help:"Partitions of the topic if it has to be made."`
+}
+
+// KafkaFlags say where the pushes are.
+type KafkaFlags struct {
+	Kafka []string `default:"127.0.0.1:9092" placeholder:"HOST:PORT" help:"Kafka's seed brokers."`
+	Topic string   `default:"oort-push" help:"Topic that holds the pushes."`
+}
+
+// Examples are shown by --help.
+func (*Logic) Examples() string {
+	return `
+oort logic --redis 127.0.0.1:6379 --kafka 127.0.0.1:9092
+oort logic --http 0.0.0.0:3111 --api-keys /etc/oort/api-keys --auth jwt --jwt-key /etc/oort/jwt.pem --jwt-alg ES256
+OORT_LOGIC_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
+}
+
+// startTime bounds the first contact with Redis and Kafka.
+const startTime = 10 * time.Second
+
+// Run runs logic until ctx is over.
+func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, out io.Writer) error {
+	if a := beyond([]string{c.GRPC}); a != "" && c.open() {
+		return ops.Usagef("--grpc: %q is not loopback, and --auth open trusts what every client says; use another, or --auth-open-public", a)
+	}
+	b, err := openBase(c.AdminFlags, log, level, out)
+	if err != nil {
+		return err
+	}
+	defer b.opened.close()
+	rpc, err := b.serveRPC(c.GRPC)
+	if err != nil {
+		return err
+	}
+	first, cancel := context.WithTimeout(ctx, startTime)
+	defer cancel()
+	sessions, err := session.OpenRedis(first, session.RedisConfig{Addrs: some(c.Redis)})
+	if err != nil {
+		return err
+	}
+	b.opened.add("redis", func(context.Context) error { sessions.Close(); return nil })
+	b.admin.Check("redis", sessions.Ready)
+	publisher, err := b.openPublisher(first, publish.Config{
+		Brokers: some(c.Kafka), Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication,
+	})
+	if err != nil {
+		return err
+	}
+	svc, err := b.openLogic(&c.LogicFlags, logic.Config{Sessions: sessions, Registry: sessions, Publisher: publisher, Lease: c.Lease})
+	if err != nil {
+		return err
+	}
+	addr, err := b.serveHTTP(&c.LogicFlags, svc)
+	if err != nil {
+		return err
+	}
+	logicrpc.Register(rpc.server, logicrpc.New(svc, logicrpc.Options{}))
+	rpc.start()
+	b.ready("http", addr, "grpc", rpc.addr)
+	return b.wait(ctx)
+}
+
+func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (logic.Publisher, error) {
+	cfg.Metrics = b.admin.Registry()
+	p, err := publish.OpenKafka(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	b.opened.add("publisher", p.Close)
+	b.admin.Check("kafka", p.Ready)
+	return p, nil
+}
+
+// openLogic starts logic over what cfg names.
+func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error) {
+	door, err := b.openAuth(&f.AuthFlags)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Auth, cfg.Receiver = door.auth, door.receiver
+	cfg.Heartbeat, cfg.PushTTL = f.Heartbeat, f.PushTTL
+	cfg.Limits.BodyBytes = f.MaxBody
+	cfg.Nodes = balance.Advice{Domain: f.Domain, Heartbeat: f.Heartbeat}
+	cfg.Log, cfg.Metrics = b.log, b.admin.Registry()
+	svc, err := logic.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	b.opened.add("logic", func(context.Context) error { return svc.Close() })
+	b.admin.Check("logic", svc.Ready)
+	return svc, nil
+}
+
+// serveHTTP serves the API and the page.
+func (b *base) serveHTTP(f *LogicFlags, svc *logic.Service) (addr string, err error) {
+	if err := checkAddrs("http", f.HTTP); err != nil {
+		return "", err
+	}
+	opt := httpapi.Options{
+		Page: js.Handler(), BodyBytes: int64(f.MaxBody), Rate: rate.Limit(f.APIRate), Log: b.log, Metrics: b.admin.Registry(),
+	}
+	switch {
+	case f.APIKeys != "":
+		if opt.Keys, err = readKeys(f.APIKeys); err != nil {
+			return "", err
+		}
+	case !loopback(f.HTTP):
+		return "", ops.Usagef("--http: %q is not loopback, so whoever reaches it could push; set --api-keys", f.HTTP)
+	}
+	h, err := httpapi.New(svc, opt)
+	if err != nil {
+		return "", err
+	}
+	l, err := net.Listen("tcp", f.HTTP)
+	if err != nil {
+		return "", err
+	}
+	s := httpapi.Server(h)
+	b.opened.add("HTTP", s.Shutdown)
+	go func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			b.failed <- err
+		}
+	}()
+	return l.Addr().String(), nil
+}
+
+func readKeys(file string) (httpapi.Keys, error) {
+	r, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	keys, err := httpapi.ReadKeys(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return keys, nil
+}
