@@ -9,12 +9,13 @@
 // one slot. Keys of links contain no braces and mids are numbers, so nobody
 // can choose a slot or break out of a name.
 //
-//	oort:{k:KEY}               string  the session of KEY: the truth
+//	oort:{k:KEY}                   string  the session of KEY: the truth, or
+//	                                       the epoch of one that has just ended
 //	oort:{k:KEY}:gone:SERVER/LINK  string  tombstone of a link that said goodbye
-//	oort:{m:MID}               hash    "KEY LINK SERVER" → Unix seconds: hints
-//	oort:{reg}:index           set     servers
-//	oort:{reg}:c:SERVER        string  the server's last renewal
-//	oort:{reg}:r:SERVER        string  its rooms
+//	oort:{m:MID}                   hash    "KEY LINK SERVER" → Unix seconds: hints
+//	oort:{reg}:index               zset    servers by the time of their last renewal
+//	oort:{reg}:c:SERVER            string  the server's last renewal
+//	oort:{reg}:r:SERVER            string  its rooms
 //
 // # What is written when
 //
@@ -61,6 +62,7 @@ func (t TTLs) withDefaults() TTLs {
 	return t
 }
 
-// maxEpoch is the largest epoch: Redis's scripts count in doubles. As
-// microseconds it lies in the year 2255.
-const maxEpoch = 1<<53 - 1
+// maxSeen is the highest epoch that an asker may have seen, in microseconds the
+// year 2112. Epochs stay below 1<<53, above which Redis's scripts, which count
+// in doubles, would skip numbers.
+const maxSeen = 1 << 52

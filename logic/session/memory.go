@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -20,6 +19,7 @@ type Memory struct {
 	mu       sync.Mutex // guards what follows
 	sessions map[ident.Key]entry
 	mids     map[int64]map[ident.Key]struct{} // exact: changes with sessions
+	last     uint64                           // the highest epoch that was issued
 	gone     map[linkID]struct{}
 	buried   []tombstone // oldest first
 	comets   map[ident.Server]lease
@@ -80,8 +80,8 @@ func (m *Memory) Connect(_ context.Context, logins []logic.Login) []logic.LoginR
 }
 
 func (m *Memory) connectLocked(login logic.Login, now time.Time) logic.LoginResult {
-	if login.Seen >= maxEpoch {
-		return logic.LoginResult{Err: errSeen(login.Seen)}
+	if err := checkSeen(login.Seen); err != nil {
+		return logic.LoginResult{Err: err}
 	}
 	if _, gone := m.gone[linkID{login.Key, login.Server, login.Link}]; gone {
 		return logic.LoginResult{Refused: true}
@@ -94,10 +94,11 @@ func (m *Memory) connectLocked(login logic.Login, now time.Time) logic.LoginResu
 	next := entry{
 		Session: logic.Session{
 			Key: login.Key, Mid: login.Mid, Server: login.Server, Link: login.Link,
-			Epoch: max(old.Epoch+1, uint64(now.UnixMicro()), login.Seen+1),
+			Epoch: max(m.last+1, uint64(now.UnixMicro()), login.Seen+1),
 		},
 		loser: old.Session,
 	}
+	m.last = next.Epoch
 	m.sessions[login.Key] = next
 	m.indexLocked(next.Session)
 	return logic.LoginResult{Epoch: next.Epoch, Loser: next.loser}
@@ -177,8 +178,4 @@ func (m *Memory) ByMids(_ context.Context, mids []int64) ([][]logic.Session, err
 		}
 	}
 	return lists, nil
-}
-
-func errSeen(seen uint64) error {
-	return fmt.Errorf("session: seen epoch %d is above any that can be issued", seen)
 }

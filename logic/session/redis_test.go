@@ -1,0 +1,204 @@
+package session_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/logic/session"
+	"github.com/oortim/oort/logic/session/sessiontest"
+	"github.com/oortim/oort/proto/ident"
+)
+
+func login(s logic.Store, key ident.Key, mid int64, link uint64) logic.LoginResult {
+	return s.Connect(context.Background(), []logic.Login{{Key: key, Mid: mid, Server: "c1@1", Link: link}})[0]
+}
+
+// TestRestart: a Redis that was restarted has lost sessions and scripts. The
+// next login works all the same, and gets an epoch above the old one.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	server := sessiontest.StartRedis(t)
+	r := open(t, session.RedisConfig{Addrs: []string{server.Addr}, Timeout: 10 * time.Second})
+	before := login(r, "a", 1, 1)
+	server.Restart()
+	after := login(r, "a", 1, 2)
+	if after.Err != nil || after.Epoch <= before.Epoch || after.Loser.Present() {
+		t.Errorf("after a restart: %+v, before %+v", after, before)
+	}
+}
+
+// TestSilentRedis: a Redis that does not answer costs a caller the timeout and
+// no more, and works again when it does.
+func TestSilentRedis(t *testing.T) {
+	t.Parallel()
+	server := sessiontest.StartRedis(t)
+	r := open(t, session.RedisConfig{Addrs: []string{server.Addr}, Timeout: 200 * time.Millisecond})
+	server.Pause()
+	began := time.Now()
+	if got := login(r, "a", 1, 1); got.Err == nil {
+		t.Errorf("login without Redis: %+v", got)
+	}
+	if _, err := r.ByKeys(context.Background(), []ident.Key{"a"}); err == nil {
+		t.Error("a read without Redis succeeded")
+	}
+	if err := r.Disconnect(context.Background(), []logic.Session{{Key: "a", Server: "c1@1", Link: 2}})[0]; err == nil {
+		t.Error("a disconnect without Redis succeeded")
+	}
+	if err := r.Ready(context.Background()); err == nil {
+		t.Error("ready without Redis")
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("four calls took %v", took)
+	}
+	server.Resume()
+	deadline := time.Now().Add(20 * time.Second)
+	for r.Ready(context.Background()) != nil {
+		if time.Now().After(deadline) {
+			t.Fatal("not ready again")
+		}
+	}
+	if got := login(r, "a", 1, 3); got.Err != nil {
+		t.Errorf("login afterwards: %v", got.Err)
+	}
+}
+
+func TestOpenFails(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]session.RedisConfig{
+		"no address": {},
+		"nobody":     {Addrs: []string{"127.0.0.1:1"}},
+		"no port":    {Addrs: []string{"127.0.0.1"}},
+	} {
+		_, err := session.OpenRedis(context.Background(), cfg)
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "session: redis") {
+			t.Errorf("%s: %v, want one line", name, err)
+		}
+	}
+}
+
+// TestOpenWrongPassword checks the error, and that the password is not in it.
+func TestOpenWrongPassword(t *testing.T) {
+	t.Parallel()
+	server := sessiontest.StartRedis(t)
+	_, err := session.OpenRedis(context.Background(), session.RedisConfig{Addrs: []string{server.Addr}, Username: "u", Password: "hunter22"})
+	if err == nil || strings.Contains(err.Error(), "hunter22") {
+		t.Errorf("wrong password: %v", err)
+	}
+}
+
+// TestOpenWaits: with Wait, Open comes back when Redis comes up.
+func TestOpenWaits(t *testing.T) {
+	t.Parallel()
+	server := sessiontest.StartRedis(t)
+	server.Kill()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	opened := make(chan error, 1)
+	go func() {
+		r, err := session.OpenRedis(ctx, session.RedisConfig{Addrs: []string{server.Addr}, Wait: true})
+		if err == nil {
+			r.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("opened without Redis: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	server.Restart()
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenWaitEndsWithContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := session.OpenRedis(ctx, session.RedisConfig{Addrs: []string{"127.0.0.1:1"}, Wait: true}); err == nil {
+		t.Error("opened what is not there")
+	}
+}
+
+// TestStaleHints: what a crashed comet left behind in a mid's hash is removed
+// once it has been wrong for long, and no sooner; a hint that is right stays.
+func TestStaleHints(t *testing.T) {
+	t.Parallel()
+	server := sessiontest.StartRedis(t)
+	now := time.Now()
+	clock := func() time.Time { return now }
+	r := open(t, session.RedisConfig{Addrs: []string{server.Addr}, Clock: clock})
+	raw := dial(t, server)
+	login(r, "a", 5, 1)
+	login(r, "a", 5, 2) // the first link crashes and never says goodbye
+	login(r, "b", 5, 3)
+	login(r, "b", 6, 4) // b belongs to another user now
+	for _, step := range []struct {
+		later time.Duration
+		want  int64
+	}{{0, 3}, {30 * time.Second, 3}, {time.Minute, 1}} {
+		now = now.Add(step.later)
+		if found, err := r.ByMids(context.Background(), []int64{5}); err != nil || len(found[0]) != 1 || found[0][0].Link != 2 {
+			t.Errorf("after %v: mid 5 has %+v (%v), want link 2", step.later, found, err)
+		}
+		got, err := raw.Do(context.Background(), raw.B().Hlen().Key("oort:{m:5}").Build()).AsInt64()
+		if err != nil || got != step.want {
+			t.Errorf("after %v: %d hints (%v), want %d", step.later, got, err, step.want)
+		}
+	}
+}
+
+// TestEverythingExpires: whatever a login writes has a time to live.
+func TestEverythingExpires(t *testing.T) {
+	t.Parallel()
+	server := sessiontest.StartRedis(t)
+	r := open(t, session.RedisConfig{Addrs: []string{server.Addr}})
+	raw := dial(t, server)
+	login(r, "a", 5, 1)
+	r.Disconnect(context.Background(), []logic.Session{{Key: "b", Mid: 5, Server: "c1@1", Link: 1}})
+	if err := r.Renew(context.Background(), logic.Comet{Server: "c1@1", Counter: 1}, map[string]int32{"live://1": 1}); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := raw.Do(context.Background(), raw.B().Keys().Pattern("*").Build()).AsStrSlice()
+	if err != nil || len(keys) != 6 {
+		t.Fatalf("keys %q (%v), want six", keys, err)
+	}
+	for _, key := range keys {
+		ttl, err := raw.Do(context.Background(), raw.B().Pttl().Key(key).Build()).AsInt64()
+		if err != nil || ttl <= 0 {
+			t.Errorf("%s lives %d ms (%v)", key, ttl, err)
+		}
+	}
+}
+
+// TestStrangeValue: what is no session is an error, not a session.
+func TestStrangeValue(t *testing.T) {
+	t.Parallel()
+	server := sessiontest.StartRedis(t)
+	r := open(t, session.RedisConfig{Addrs: []string{server.Addr}})
+	raw := dial(t, server)
+	for _, value := range []string{"", "1 2", "x 1 2 c1@1", "1 2 3 c1@1 4", "1 2 3 c1@1 4 5 6"} {
+		if err := raw.Do(context.Background(), raw.B().Set().Key("oort:{k:a}").Value(value).Build()).Error(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.ByKeys(context.Background(), []ident.Key{"a"}); err == nil {
+			t.Errorf("%q is %+v", value, got)
+		}
+	}
+}
+
+func dial(t *testing.T, server *sessiontest.RedisServer) rueidis.Client {
+	t.Helper()
+	client, err := rueidis.NewClient(rueidis.ClientOption{InitAddress: []string{server.Addr}, DisableCache: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}

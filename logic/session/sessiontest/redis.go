@@ -1,0 +1,188 @@
+package sessiontest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// RedisServer is a real redis-server that belongs to one test. It keeps its
+// data in the test's directory, and its port when it is started again.
+type RedisServer struct {
+	Addr string
+
+	t    testing.TB
+	args []string
+	cmd  *exec.Cmd
+	out  bytes.Buffer // of the process that runs now; read it when exited is closed
+
+	exited chan struct{}
+}
+
+// startTries is how often another port is tried: a free port may be taken
+// before redis-server has it.
+const startTries = 5
+
+// StartRedis starts redis-server on a free port, with more arguments if given,
+// and kills it at the end of the test.
+func StartRedis(t testing.TB, args ...string) *RedisServer {
+	t.Helper()
+	dir := t.TempDir()
+	var err error
+	for range startTries {
+		port := freePort(t)
+		r := &RedisServer{
+			Addr: net.JoinHostPort("127.0.0.1", port), t: t,
+			args: append([]string{
+				"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
+				"--cluster-config-file", "nodes-" + port + ".conf",
+			}, args...),
+		}
+		if err = r.start(); err == nil {
+			t.Cleanup(r.Kill)
+			return r
+		}
+	}
+	t.Fatalf("redis-server: %v", err)
+	return nil
+}
+
+// StartCluster starts one redis-server as a cluster of itself: it refuses
+// commands that touch two slots as a large cluster does.
+func StartCluster(t testing.TB) *RedisServer {
+	t.Helper()
+	r := StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1")
+	client := r.client()
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := client.Do(ctx, client.B().ClusterAddslotsrange().StartSlotEndSlot().StartSlotEndSlot(0, 16383).Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	for ctx.Err() == nil {
+		info, err := client.Do(ctx, client.B().ClusterInfo().Build()).ToString()
+		if err == nil && bytes.Contains([]byte(info), []byte("cluster_state:ok")) {
+			return r
+		}
+		pause(ctx)
+	}
+	t.Fatal("redis cluster: not ok in time")
+	return nil
+}
+
+func (r *RedisServer) start() error {
+	r.out.Reset()
+	r.cmd = exec.Command("redis-server", r.args...)
+	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := r.cmd.Start(); err != nil {
+		return err
+	}
+	cmd, exited := r.cmd, make(chan struct{})
+	r.exited = exited
+	go func() { _ = cmd.Wait(); close(exited) }()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		if r.answers(ctx) {
+			return nil
+		}
+		select {
+		case <-exited:
+			return fmt.Errorf("exited: %s", r.out.String())
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	r.Kill()
+	return errors.New("does not answer")
+}
+
+// answers reports whether it is this redis-server that listens on the port.
+func (r *RedisServer) answers(ctx context.Context) bool {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.Addr)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("INFO server\r\n")); err != nil {
+		return false
+	}
+	buf := make([]byte, 8192)
+	n, _ := conn.Read(buf)
+	return bytes.Contains(buf[:n], []byte("process_id:"+strconv.Itoa(r.cmd.Process.Pid)+"\r\n"))
+}
+
+// Kill ends the server at once, as a crash does; its data is lost.
+func (r *RedisServer) Kill() {
+	_ = r.cmd.Process.Signal(syscall.SIGCONT)
+	_ = r.cmd.Process.Kill() // fails if it has exited
+	<-r.exited
+}
+
+// Restart starts the server again, empty, on the same port.
+func (r *RedisServer) Restart() {
+	r.t.Helper()
+	r.Kill()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := errors.New("not tried")
+	for ctx.Err() == nil {
+		if err = r.start(); err == nil {
+			return
+		}
+		pause(ctx)
+	}
+	r.t.Fatalf("redis-server: restart: %v", err)
+}
+
+// Pause stops the server's process until Resume: connections stay and nobody
+// answers.
+func (r *RedisServer) Pause() { r.signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (r *RedisServer) Resume() { r.signal(syscall.SIGCONT) }
+
+func (r *RedisServer) signal(s syscall.Signal) {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *RedisServer) client() rueidis.Client {
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{r.Addr}, DisableCache: true, ForceSingleClient: true,
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return client
+}
+
+func freePort(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// pause waits a moment between looks at something that will come about.
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(10 * time.Millisecond):
+	}
+}
