@@ -15,11 +15,6 @@ import (
 	"github.com/oortim/oort/proto/pushpb"
 )
 
-// allKey is the record key of every push to all: a constant, so that they have
-// one partition and with it one order. They are few, and each is the most
-// expensive push there is: they gain nothing from being spread.
-const allKey = "*"
-
 // call is one Publish under way.
 type call struct {
 	k        *Kafka
@@ -44,7 +39,7 @@ func newCall(k *Kafka, pushes []*pushpb.Push, deadline time.Time) *call {
 		pending: len(pushes),
 		done:    make(chan struct{}),
 	}
-	// A quarter of the time, but no more than half a second, is left for
+	// The records end early: a quarter of the time, but no more than half a second, is left for
 	// franz-go to notice that the rest is over.
 	grace := min(time.Until(deadline)/4, 500*time.Millisecond)
 	c.ctx, c.cancel = context.WithDeadline(context.Background(), deadline.Add(-grace))
@@ -81,10 +76,17 @@ func (c *call) submit(i int, p *pushpb.Push) {
 		c.answer(i, fmt.Errorf("%w: %d bytes, %d allowed", ErrTooLarge, len(value), c.k.cfg.MaxRecordBytes))
 		return
 	}
-	before := c.k.wire.produced.Load()
-	r := &kgo.Record{Key: []byte(recordKey(p)), Value: value}
-	c.k.client.TryProduce(c.ctx, r, func(_ *kgo.Record, err error) {
-		c.answer(i, classify(err, c.k.wire.produced.Load()-before))
+	if err := c.k.waiting.take(len(value), &c.k.cfg); err != nil {
+		c.answer(i, err)
+		return
+	}
+	key := recordKey(p)
+	to := c.k.of(key)
+	before := to.wire.produced.Load()
+	r := &kgo.Record{Partition: to.partition, Key: []byte(key), Value: value}
+	to.client.TryProduce(c.ctx, r, func(_ *kgo.Record, err error) {
+		c.k.waiting.give(len(value))
+		c.answer(i, classify(err, to.wire.produced.Load()-before))
 	})
 }
 
@@ -99,21 +101,8 @@ func (c *call) answer(i int, err error) {
 	}
 }
 
-// recordKey is what orders a push: pushes with one key have one partition.
-func recordKey(p *pushpb.Push) string {
-	switch p.GetKind() {
-	case pushpb.Kind_KIND_ROOM:
-		return p.GetRoom()
-	case pushpb.Kind_KIND_KEYS, pushpb.Kind_KIND_KICK:
-		return p.GetServer()
-	default:
-		return allKey
-	}
-}
-
 // classify says what a record's failure means. writes is how many produce
-// requests, of this record or of others, began to be written since it was
-// submitted.
+// requests of the record's partition began to be written since it was submitted.
 func classify(err error, writes uint64) error {
 	switch {
 	case err == nil:

@@ -33,6 +33,18 @@
 // within a call, of the slice. A failed record takes with it those that wait
 // behind it in its partition, so that nothing acknowledged overtakes anything
 // acknowledged.
+//
+// # A producer a partition
+//
+// Each partition has a client, hence a producer id, of its own. When a record in
+// flight is given up, franz-go raises the epoch of its producer id. Records of
+// other partitions that are in flight under the same id are then sent again under
+// the old epoch, which a broker that looks at epochs by producer (kfake does;
+// Kafka does by partition) refuses, whereupon franz-go sends them under the new
+// one: stored twice, acknowledged once. With an id a partition the records given
+// up are all that are in flight, and nothing is sent again. The price is a
+// connection a partition; the gain, besides, is that the count of requests that
+// began to be written is a partition's too.
 package publish
 
 import (
@@ -43,9 +55,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/pushpb"
@@ -121,11 +130,11 @@ func (c Config) withDefaults() Config {
 // Kafka is a logic.Publisher. Its methods may be called from anywhere at any
 // time.
 type Kafka struct {
-	cfg     Config      // immutable after OpenKafka
-	client  *kgo.Client // immutable after OpenKafka
-	wire    *wire       // immutable after OpenKafka
-	metrics *metrics    // immutable after OpenKafka
-	gate    gate        // what is under way
+	cfg       Config      // immutable after OpenKafka
+	producers []*producer // immutable after OpenKafka; by partition
+	metrics   *metrics    // immutable after OpenKafka
+	gate      gate        // calls under way
+	waiting   waiting     // records under way
 }
 
 var _ logic.Publisher = (*Kafka)(nil)
@@ -133,75 +142,32 @@ var _ logic.Publisher = (*Kafka)(nil)
 // OpenKafka connects to the brokers and makes the topic if it is absent. It
 // fails if no broker answers before ctx, or Config.Timeout, is over.
 func OpenKafka(ctx context.Context, cfg Config) (*Kafka, error) {
-	cfg = cfg.withDefaults()
 	if len(cfg.Brokers) == 0 {
 		return nil, errors.New("publish: no brokers given")
 	}
-	w := newWire(cfg.TLS)
-	client, err := kgo.NewClient(options(cfg, w)...)
+	return openDialer(ctx, cfg.withDefaults(), newDialer(cfg.TLS))
+}
+
+func openDialer(ctx context.Context, cfg Config, d dialer) (*Kafka, error) {
+	partitions, err := makeTopic(ctx, cfg, d)
 	if err != nil {
-		return nil, fmt.Errorf("publish: brokers %q: %w", cfg.Brokers, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
-	defer cancel()
-	if err := makeTopic(ctx, client, cfg); err != nil {
-		client.Close()
 		return nil, err
 	}
-	k := &Kafka{cfg: cfg, client: client, wire: w}
-	k.metrics, err = newMetrics(cfg.Metrics, client)
+	k := &Kafka{cfg: cfg}
+	for p := range partitions {
+		producer, err := newProducer(cfg, d, int32(p))
+		if err != nil {
+			k.closeProducers()
+			return nil, err
+		}
+		k.producers = append(k.producers, producer)
+	}
+	k.metrics, err = newMetrics(cfg.Metrics, &k.waiting)
 	if err != nil {
-		client.Close()
+		k.closeProducers()
 		return nil, fmt.Errorf("publish: metrics: %w", err)
 	}
 	return k, nil
-}
-
-func options(cfg Config, w *wire) []kgo.Opt {
-	return []kgo.Opt{
-		kgo.ClientID("oort-logic"),
-		kgo.SeedBrokers(cfg.Brokers...),
-		kgo.DefaultProduceTopic(cfg.Topic),
-		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotence is the default and needs it
-		kgo.Dialer(w.dial),
-		kgo.DialTimeout(min(cfg.Timeout, 5*time.Second)),
-		// A lone push is not delayed; under load requests in flight gather the
-		// next batch anyway.
-		kgo.ProducerLinger(0),
-		// A push is small and mostly alone: nothing to compress.
-		kgo.ProducerBatchCompression(kgo.NoCompression()),
-		kgo.ProducerBatchMaxBytes(int32(cfg.MaxRecordBytes + recordOverhead)),
-		kgo.MaxBufferedRecords(cfg.MaxRecords),
-		kgo.MaxBufferedBytes(cfg.MaxBytes),
-		kgo.AllowIdempotentProduceCancellation(),
-		// A backlog of seconds is of no use to somebody who waits for an answer.
-		kgo.RetryBackoffFn(backoff),
-		kgo.MetadataMinAge(250 * time.Millisecond),
-	}
-}
-
-// recordOverhead is more than what Kafka's batch and record headers, and the
-// record key, add to an encoded push.
-const recordOverhead = 4096
-
-// backoff between attempts grows from 20 to 250 ms: a broker that restarts is
-// back in use at once, and one that is gone costs four dials a second.
-func backoff(fails int) time.Duration {
-	return min(20*time.Millisecond<<min(max(fails-1, 0), 4), 250*time.Millisecond)
-}
-
-// makeTopic makes the topic, or finds that it exists.
-func makeTopic(ctx context.Context, client *kgo.Client, cfg Config) error {
-	admin := kadm.NewClient(client)
-	_, err := admin.CreateTopic(ctx, cfg.Partitions, cfg.Replication, nil, cfg.Topic)
-	if err == nil || errors.Is(err, kerr.TopicAlreadyExists) {
-		return nil
-	}
-	// Who may not create may still write.
-	if found, e := admin.ListTopics(ctx, cfg.Topic); e == nil && found.Has(cfg.Topic) {
-		return nil
-	}
-	return fmt.Errorf("publish: topic %q at %q: %w", cfg.Topic, cfg.Brokers, err)
 }
 
 // Publish implements logic.Publisher.
@@ -225,10 +191,10 @@ func (k *Kafka) Publish(ctx context.Context, pushes []*pushpb.Push) []error {
 // Ready implements logic.Publisher: it asks a broker, and looks at how much
 // waits.
 func (k *Kafka) Ready(ctx context.Context) error {
-	if n := k.client.BufferedProduceRecords(); n >= int64(k.cfg.MaxRecords) {
+	if n := k.waiting.records.Load(); n >= int64(k.cfg.MaxRecords) {
 		return fmt.Errorf("publish: %d records wait: %w", n, logic.ErrOverloaded)
 	}
-	if err := k.client.Ping(ctx); err != nil {
+	if err := k.producers[0].client.Ping(ctx); err != nil {
 		return fmt.Errorf("publish: brokers %q: %w", k.cfg.Brokers, err)
 	}
 	return nil
@@ -239,12 +205,18 @@ func (k *Kafka) Ready(ctx context.Context) error {
 // ErrUnknown or logic.ErrNotStored.
 func (k *Kafka) Close(ctx context.Context) error {
 	err := k.gate.close(ctx)
-	k.client.Close()
+	k.closeProducers()
 	k.metrics.unregister()
 	if err != nil {
 		return fmt.Errorf("publish: closed with pushes under way: %w", err)
 	}
 	return nil
+}
+
+func (k *Kafka) closeProducers() {
+	for _, p := range k.producers {
+		p.client.Close()
+	}
 }
 
 func fill(n int, err error) []error {

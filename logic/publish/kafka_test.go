@@ -165,13 +165,19 @@ func TestBrokerDiesWhileIdle(t *testing.T) {
 	addr := b.Addr()
 	b.Close()
 
+	// The broker's connections end a moment after it: until then a push may be
+	// written and is unknown.
 	start := time.Now()
-	for i, err := range k.Publish(t.Context(), []*pushpb.Push{room("2", "test://1"), room("3", "test://2")}) {
-		if !errors.Is(err, logic.ErrNotStored) {
-			t.Errorf("push %d: %v, want ErrNotStored", i, err)
+	for try := 0; ; try++ {
+		err := k.Publish(t.Context(), []*pushpb.Push{room("2", "test://1")})[0]
+		if errors.Is(err, logic.ErrNotStored) {
+			break
+		}
+		if try == 3 || !errors.Is(err, ErrUnknown) {
+			t.Fatalf("try %d: %v, want ErrNotStored", try, err)
 		}
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > 8*time.Second {
 		t.Errorf("answer took %v", took)
 	}
 	if err := k.Ready(t.Context()); err == nil {

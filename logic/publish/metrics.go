@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/oortim/oort/logic"
 )
@@ -19,7 +18,7 @@ type metrics struct {
 	seconds prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer, client *kgo.Client) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, w *waiting) (*metrics, error) {
 	m := &metrics{
 		registerer: reg,
 		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -35,12 +34,12 @@ func newMetrics(reg prometheus.Registerer, client *kgo.Client) (*metrics, error)
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "oort_logic_publish_waiting_records",
 		Help: "Records that wait for the brokers.",
-	}, func() float64 { return float64(client.BufferedProduceRecords()) })
-	bytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	}, func() float64 { return float64(w.records.Load()) })
+	waitingBytes := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "oort_logic_publish_waiting_bytes",
 		Help: "Bytes of the records that wait for the brokers.",
-	}, func() float64 { return float64(client.BufferedProduceBytes()) })
-	for _, c := range []prometheus.Collector{m.pushes, m.seconds, waiting, bytes} {
+	}, func() float64 { return float64(w.bytes.Load()) })
+	for _, c := range []prometheus.Collector{m.pushes, m.seconds, waiting, waitingBytes} {
 		if err := m.register(c); err != nil {
 			m.unregister()
 			return nil, err

@@ -13,22 +13,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wire dials brokers and counts the produce requests that begin to be written.
-// franz-go writes each request with one Write, and hands no hook the moment
-// before; a count taken after the write would miss a request that is under way.
-type wire struct {
-	dialer interface {
-		DialContext(ctx context.Context, network, addr string) (net.Conn, error)
-	}
-	produced atomic.Uint64
+// dialer opens connections to brokers.
+type dialer interface {
+	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-func newWire(config *tls.Config) *wire {
+func newDialer(config *tls.Config) dialer {
 	plain := &net.Dialer{Timeout: 5 * time.Second}
 	if config == nil {
-		return &wire{dialer: plain}
+		return plain
 	}
-	return &wire{dialer: &tls.Dialer{NetDialer: plain, Config: config}}
+	return &tls.Dialer{NetDialer: plain, Config: config}
+}
+
+// wire dials for one producer and counts the produce requests that begin to be
+// written. franz-go writes each request with one Write, and hands no hook the
+// moment before; a count taken after the write would miss a request that is
+// under way.
+type wire struct {
+	dialer   dialer
+	produced atomic.Uint64
 }
 
 func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
