@@ -67,7 +67,7 @@ func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
 // one marks the link.
 func (l *loop) sent(id poller.ID, k *link, short bool, errno syscall.Errno) error {
 	switch {
-	case errno != 0 && errno != syscall.EAGAIN:
+	case errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR:
 		err := os.NewSyscallError("send", errno)
 		l.Close(id, err)
 		return err
