@@ -11,11 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // openAdmin serves on a free port of loopback for the time of the test.
 func openAdmin(t *testing.T) (*Admin, *slog.LevelVar) {
