@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -109,6 +110,7 @@ type running struct {
 	job  *job.Job
 	done chan error
 	stop context.CancelFunc
+	once sync.Once
 }
 
 type options struct {
@@ -151,15 +153,16 @@ func startJob(t testing.TB, o options) *running {
 func (r *running) end(t testing.TB) func() {
 	return func() {
 		r.stop()
-		select {
-		case err := <-r.done:
-			if err != nil {
-				t.Errorf("job ended with %v", err)
+		r.once.Do(func() {
+			select {
+			case err := <-r.done:
+				if err != nil {
+					t.Errorf("job ended with %v", err)
+				}
+			case <-time.After(patience):
+				t.Error("job does not end")
 			}
-			close(r.done)
-		case <-time.After(patience):
-			t.Error("job does not end")
-		}
+		})
 	}
 }
 

@@ -86,6 +86,7 @@ func (o *outlet) answered(ack *cometpb.Ack) error {
 	if sendable {
 		signal(o.wake)
 	}
+	o.answers.Add(1)
 	o.metrics.answered(b, o.cfg.Now())
 	for i, out := range ack.GetOutcomes() {
 		it := b.items[i]

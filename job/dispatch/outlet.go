@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/oortim/oort/job"
 )
@@ -17,6 +18,8 @@ type outlet struct {
 	ctx      context.Context // immutable; ends with Close
 	close    context.CancelFunc
 	ended    sync.WaitGroup // the goroutines of start
+
+	answers atomic.Uint64 // batches answered
 
 	wake  chan struct{} // there may be something to send; of the stream's writer
 	moved chan struct{} // the address has changed; of the connecting loop

@@ -28,7 +28,8 @@ func (o *outlet) connect() {
 		if !ok {
 			return
 		}
-		welcomed, err := o.session(addr)
+		began, answered := o.cfg.Now(), o.answers.Load()
+		err := o.session(addr)
 		switch {
 		case o.ctx.Err() != nil:
 			return
@@ -36,7 +37,8 @@ func (o *outlet) connect() {
 			o.refuse(addr)
 			continue
 		}
-		if welcomed {
+		// A comet that welcomes and breaks off at once is not spun on.
+		if o.answers.Load() > answered || o.cfg.Now().Sub(began) > time.Second {
 			fails = 0
 		}
 		o.metrics.failures.Inc()
@@ -84,12 +86,11 @@ func (o *outlet) refuse(addr string) {
 	o.finish(verdicts, relieved)
 }
 
-// session is one stream from dial to end. It always returns an error, and
-// whether the comet welcomed the stream.
-func (o *outlet) session(addr string) (welcomed bool, err error) {
+// session is one stream from dial to end. It always returns an error.
+func (o *outlet) session(addr string) error {
 	conn, closer, err := o.cfg.Dial(string(o.server), addr)
 	if err != nil {
-		return false, fmt.Errorf("dispatch: dial %q at %q: %w", o.server, addr, err)
+		return fmt.Errorf("dispatch: dial %q at %q: %w", o.server, addr, err)
 	}
 	if closer != nil {
 		defer closer.Close()
@@ -98,11 +99,11 @@ func (o *outlet) session(addr string) (welcomed bool, err error) {
 	defer cancel()
 	stream, err := cometpb.NewCometClient(conn).Push(ctx)
 	if err != nil {
-		return false, streamError(err)
+		return streamError(err)
 	}
 	welcome, err := o.greet(stream, cancel)
 	if err != nil {
-		return false, err
+		return err
 	}
 	o.attach(cancel, int(welcome.GetMaxBatchBytes()))
 	defer o.detach()
@@ -113,7 +114,7 @@ func (o *outlet) session(addr string) (welcomed bool, err error) {
 	}()
 	o.send(ctx, stream)
 	cancel()
-	return true, streamError(<-received)
+	return streamError(<-received)
 }
 
 type pushStream interface {
