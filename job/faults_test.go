@@ -3,6 +3,10 @@ package job_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,6 +80,9 @@ func (w *world) job(o options) *running {
 	}
 	return startJob(w.t, o)
 }
+
+// pace of pushes that go on while a test waits for something else.
+const pace = 2 * time.Millisecond
 
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
@@ -217,41 +224,162 @@ func TestRebalance(t *testing.T) {
 	w := newWorld(t, 6)
 	c, entry := w.comet("c1@1")
 	w.dir.Set(entry)
-	one := w.job(options{dispatch: dispatch.Config{Job: "one", BatchRecords: 5}, consume: consume.Config{Commit: 50 * time.Millisecond}})
-	w.pushes(120, 6)
-	waitApplied(t, c, w.n)
-	w.job(options{dispatch: dispatch.Config{Job: "two", BatchRecords: 5}, consume: consume.Config{Commit: 50 * time.Millisecond}})
-	eventually(t, "the second job's stream", func() bool { return c.Streams() == 2 })
-	for range 40 {
-		w.pushes(60, 6)
+	start := func(name string) *running {
+		return w.job(options{
+			dispatch: dispatch.Config{Job: name, BatchRecords: 5},
+			consume:  consume.Config{Commit: 50 * time.Millisecond},
+		})
 	}
-	waitApplied(t, c, w.n)
+	pushUntil := func(members int) {
+		t.Helper()
+		for start := time.Now(); w.members() != members; {
+			if time.Since(start) > patience {
+				t.Fatalf("%d members own partitions, want %d", w.members(), members)
+			}
+			w.pushes(60, 6)
+			time.Sleep(pace)
+		}
+	}
+	one := start("one")
+	pushUntil(1)
+	two := start("two")
+	pushUntil(2)
+	three := start("three")
+	pushUntil(3)
 	one.end(t)()
-	for range 10 {
-		w.pushes(60, 6)
-	}
+	pushUntil(2)
+	three.end(t)()
+	pushUntil(1)
 	waitApplied(t, c, w.n)
 	checkOrder(t, c.Applied(), w.want)
+	two.end(t)()
+	if got := w.committed(); got != int64(w.n) {
+		t.Errorf("%d records committed at the end, want %d", got, w.n)
+	}
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// members is how many members of the group own partitions, when it is stable.
+func (w *world) members() (n int) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	groups, err := kadm.NewClient(w.push.client).DescribeGroups(ctx, w.group(ctx))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, g := range groups {
+		if g.State != "Stable" {
+			return 0
+		}
+		for _, m := range g.Members {
+			if a, ok := m.Assigned.AsConsumer(); ok && len(a.Topics) > 0 && len(a.Topics[0].Partitions) > 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// TestJobIsKilled: a job in a process of its own is killed again and again, by
+// SIGKILL, while pushes go on; another is started each time.
+func TestJobIsKilled(t *testing.T) {
+	for name, instance := range map[string]string{"static member": "job-1", "dynamic member": ""} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 3)
+			c, entry := w.comet("c1@1")
+			rounds := 6
+			if instance == "" {
+				rounds = 2 // each waits for a session to end
+			}
+			for round := range rounds {
+				kill := startProcess(t, w.broker.Addr(), string(entry.Server), entry.Addr, instance)
+				before := len(c.Applied())
+				// Killed with much under way: some of it read, sent, applied, answered,
+				// committed, some not.
+				for len(c.Applied()) < before+200*(round+1) {
+					w.pushes(90, 3)
+					time.Sleep(pace)
+				}
+				kill()
+			}
+			startProcess(t, w.broker.Addr(), string(entry.Server), entry.Addr, instance)
+			waitApplied(t, c, w.n)
+			checkOrder(t, c.Applied(), w.want)
+			t.Logf("%d records, %d of them repeated", w.n, c.Replayed())
+		})
+	}
+}
+
+// jobEnv tells this test binary to be a job: broker, server, address, instance.
+const jobEnv = "OORT_TEST_JOB"
+
+// startProcess starts a job as a process; kill it with what is returned.
+func startProcess(t testing.TB, args ...string) (kill func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), jobEnv+"="+strings.Join(args, "|"))
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
+		cmd.Process.Kill() //nolint:errcheck // it is there until Wait
+		cmd.Wait()         //nolint:errcheck // killed
+	})
+	t.Cleanup(kill)
+	return kill
+}
+
+// beJob runs a job until it is killed.
+func beJob(args []string) error {
+	ctx := context.Background()
+	source, err := consume.Open(ctx, consume.Config{
+		Brokers: args[:1], Instance: args[3], Session: time.Second, Commit: 20 * time.Millisecond,
+	})
+	if err != nil {
+		return err
+	}
+	d, err := dispatch.New(dispatch.Config{Job: "killed", Dial: dialTCP, BatchRecords: 20})
+	if err != nil {
+		return err
+	}
+	dir := new(jobtest.Directory)
+	dir.Set(job.Comet{Server: job.ServerID(args[1]), Addr: args[2]})
+	j, err := job.New(job.Config{Source: source, Directory: dir, Open: d.Open})
+	if err != nil {
+		return err
+	}
+	return j.Run(ctx)
+}
+
+func TestMain(m *testing.M) {
+	if args := os.Getenv(jobEnv); args != "" {
+		fmt.Fprintln(os.Stderr, "job:", beJob(strings.Split(args, "|")))
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // committed is how many records the group has committed, over all partitions.
 func (w *world) committed() int64 {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	admin := kadm.NewClient(w.push.client)
-	topics, err := admin.ListTopics(ctx, topic)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	name := consume.GroupName("oort-job", job.TopicID(topics[topic].ID))
-	offsets, err := admin.FetchOffsets(ctx, name)
+	offsets, err := kadm.NewClient(w.push.client).FetchOffsets(ctx, w.group(ctx))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	sum := int64(0)
 	offsets.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })
 	return sum
+}
+
+// group is the name of the jobs' group.
+func (w *world) group(ctx context.Context) string {
+	w.t.Helper()
+	topics, err := kadm.NewClient(w.push.client).ListTopics(ctx, topic)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return consume.GroupName("oort-job", job.TopicID(topics[topic].ID))
 }
