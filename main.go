@@ -33,6 +33,6 @@ func main() {
 			"and pushes reach them by device, user, room, or all at once.",
 		Grammar:   new(commands),
 		Fallback:  "serve",
-		EnvPrefix: "OORT",
+		EnvPrefix: "OORT_",
 	}.Main(os.Args[1:]))
 }

@@ -127,7 +127,7 @@ type Comet struct {
 func (*Comet) Examples() string {
 	return `
 oort comet --name c1 --tcp 0.0.0.0:3101 --ws 0.0.0.0:3102 --grpc 10.0.0.5:3109 --logic 10.0.0.1:3119,10.0.0.2:3119
-OORT_COMET_ENGINE=std oort comet --name c2`
+OORT_ENGINE=std oort comet --name c2`
 }
 
 // Run runs a comet until ctx is over.

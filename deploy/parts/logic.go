@@ -58,7 +58,7 @@ func (*Logic) Examples() string {
 	return `
 oort logic --redis 127.0.0.1:6379 --kafka 127.0.0.1:9092
 oort logic --http 0.0.0.0:3111 --api-keys /etc/oort/api-keys --auth jwt --jwt-key /etc/oort/jwt.pem --jwt-alg ES256
-OORT_LOGIC_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
+OORT_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
 }
 
 // startTime bounds the first contact with Redis and Kafka.

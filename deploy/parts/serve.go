@@ -41,7 +41,7 @@ func (*Serve) Examples() string {
 oort serve
 oort serve --data ./data --tcp 127.0.0.1:4101 --ws 127.0.0.1:4102
 oort serve --tcp :3101 --ws :3102 --auth-open-public     # for a trial in a network that you trust
-OORT_SERVE_ENGINE=std oort serve`
+OORT_ENGINE=std oort serve`
 }
 
 // In one process news travels fast: what takes seconds in a cluster may be
