@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 )
@@ -18,9 +17,14 @@ var ErrNoNodes = errors.New("client: no nodes")
 
 // Nodes asks logic, at api ("http://host:3111"), where to dial, by goim's
 // /goim/nodes/weighted, and returns addresses for Options.Addr, best first.
-// scheme is "tcp" or "ws"; platform goes into logic's weighing.
-func Nodes(ctx context.Context, hc *http.Client, api, scheme, platform string) ([]string, error) {
-	u := strings.TrimSuffix(api, "/") + "/goim/nodes/weighted?platform=" + url.QueryEscape(platform)
+// scheme is "tcp" or "ws". Where the API wants a bearer key, hc's transport
+// must add it.
+func Nodes(ctx context.Context, hc *http.Client, api, scheme string) ([]string, error) {
+	platform := "go"
+	if scheme == "ws" {
+		platform = "web" // goim's name for those who connect by WebSocket
+	}
+	u := strings.TrimSuffix(api, "/") + "/goim/nodes/weighted?platform=" + platform
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
 		return nil, fmt.Errorf("client: nodes of %q: %w", api, err)

@@ -30,14 +30,14 @@ func TestNodes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path != "/goim/nodes/weighted" || r.FormValue("platform") != "a b" {
+				if r.URL.Path != "/goim/nodes/weighted" || (r.FormValue("platform") == "web") != (tt.scheme == "ws") {
 					t.Errorf("asked %v", r.URL)
 				}
 				w.WriteHeader(tt.status)
 				io.WriteString(w, tt.body)
 			}))
 			defer srv.Close()
-			got, err := client.Nodes(within(t), srv.Client(), srv.URL+"/", tt.scheme, "a b")
+			got, err := client.Nodes(within(t), srv.Client(), srv.URL+"/", tt.scheme)
 			if !slices.Equal(got, tt.want) || (err == nil) != (tt.err == nil) {
 				t.Errorf("got %q, %v", got, err)
 			}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -115,29 +114,9 @@ func (s *Send) push(in io.Reader) (push.Push, error) {
 }
 
 func (s *Send) client() (*push.Client, error) {
-	key, err := readKey(s.APIKeyFile)
+	if s.APIKeyFile == "" {
+		return &push.Client{API: s.API}, nil
+	}
+	key, err := push.ReadKey(s.APIKeyFile)
 	return &push.Client{API: s.API, Key: key}, err
-}
-
-// readKey takes the file of the server too, where each line is name:key, and
-// uses its first key.
-func readKey(path string) (string, error) {
-	if path == "" {
-		return "", nil
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(b)) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		if _, key, named := strings.Cut(line, ":"); named {
-			return key, nil
-		}
-		return line, nil
-	}
-	return "", fmt.Errorf("%q holds no key", path)
 }

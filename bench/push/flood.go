@@ -1,0 +1,221 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/oortim/oort/bench/measure"
+	"github.com/oortim/oort/bench/report"
+	"github.com/oortim/oort/bench/target"
+	"github.com/oortim/oort/client/push"
+)
+
+// tally of one pusher; owned by it until it has ended.
+type tally struct {
+	stored    int64 // messages answered 200
+	refused   int64 // surely not stored
+	unknown   int64 // perhaps stored
+	deliver   int64 // deliveries that the stored ones promise
+	perhaps   int64 // those that the unknown ones may add
+	firstFail error
+}
+
+func (t *tally) count(r *room, err error) {
+	switch {
+	case err == nil:
+		t.stored++
+		t.deliver += int64(r.members)
+		return
+	case errors.Is(err, push.ErrUnknown):
+		t.unknown++
+		t.perhaps += int64(r.members)
+	default:
+		t.refused++
+	}
+	if t.firstFail == nil {
+		t.firstFail = err
+	}
+}
+
+func (t *tally) add(o tally) {
+	t.stored, t.refused, t.unknown = t.stored+o.stored, t.refused+o.refused, t.unknown+o.unknown
+	t.deliver, t.perhaps = t.deliver+o.deliver, t.perhaps+o.perhaps
+	if t.firstFail == nil {
+		t.firstFail = o.firstFail
+	}
+}
+
+// pusher keeps its share of the rate over the rooms that are its own, so that
+// there is an order in each room to be checked.
+type pusher struct {
+	*sender
+	rooms    []*room
+	every    time.Duration // between requests
+	batch    int
+	answered *measure.Latency
+	tally    tally
+}
+
+// run pushes until end. A request that is late is sent at once, and the rate
+// is caught up with: what the server cannot take shows in latency and rate.
+func (p *pusher) run(ctx context.Context, start, end time.Time) {
+	turn := 0
+	for at := start; at.Before(end) && ctx.Err() == nil; at = at.Add(p.every) {
+		now := time.Now()
+		if !now.Before(end) {
+			return
+		}
+		if sleep(ctx, at.Sub(now)) != nil {
+			return
+		}
+		p.request(ctx, &turn)
+	}
+}
+
+func (p *pusher) request(ctx context.Context, turn *int) {
+	pushes := make([]push.Push, p.batch)
+	rooms := make([]*room, p.batch)
+	for i := range pushes {
+		rooms[i] = p.rooms[*turn%len(p.rooms)]
+		pushes[i] = p.next(rooms[i])
+		*turn++
+	}
+	before := time.Now()
+	errs := p.send(ctx, pushes)
+	p.answered.Record(time.Since(before))
+	for i, err := range errs {
+		p.tally.count(rooms[i], err)
+	}
+}
+
+// send returns what became of each push.
+func (p *pusher) send(ctx context.Context, pushes []push.Push) []error {
+	errs := make([]error, len(pushes))
+	if len(pushes) == 1 {
+		errs[0] = p.one(ctx, pushes[0])
+		return errs
+	}
+	results, err := p.api.PushBatch(ctx, pushes)
+	for i := range errs {
+		if errs[i] = err; err == nil {
+			errs[i] = results[i].Err
+		}
+	}
+	return errs
+}
+
+// pushAll runs the pushers and returns their sum.
+func (c *Command) pushAll(ctx context.Context, s *sender, answered *measure.Latency) tally {
+	n := min(c.Pushers, c.Rooms)
+	start := time.Now()
+	pushers := make([]*pusher, n)
+	var wg sync.WaitGroup
+	for i := range pushers {
+		p := &pusher{sender: s, batch: c.Batch, answered: answered,
+			every: time.Duration(float64(c.Batch*n) / c.Rate * float64(time.Second))}
+		for j := i; j < len(s.audience.rooms); j += n {
+			p.rooms = append(p.rooms, s.audience.rooms[j])
+		}
+		pushers[i] = p
+		stagger := start.Add(p.every * time.Duration(i) / time.Duration(n))
+		wg.Go(func() { p.run(ctx, stagger, start.Add(c.Duration)) })
+	}
+	wg.Wait()
+	var sum tally
+	for _, p := range pushers {
+		sum.add(p.tally)
+	}
+	return sum
+}
+
+func (c *Command) flood(ctx context.Context, t *target.Target, s *sender, r *report.Report) error {
+	r.Set("rate asked for", fmt.Sprintf("%v messages/s", c.Rate))
+	r.Set("duration", c.Duration.String())
+	r.Set("pushers", min(c.Pushers, c.Rooms))
+	r.Set("batch", c.Batch)
+	a := s.audience
+	a.missing.Store(0) // and never 0 again by deliveries, which only go below
+	answered := measure.NewLatency()
+	before := probe(ctx, t)
+	start := time.Since(a.start)
+	sum := c.pushAll(ctx, s, answered)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	a.settle(ctx, sum.deliver+sum.perhaps, c.Grace)
+	elapsed := time.Duration(a.last.Load()) - start
+	after := probe(ctx, t)
+
+	r.Figure("stored", float64(sum.stored), "messages")
+	r.Figure("refused", float64(sum.refused), "messages")
+	r.Figure("unknown", float64(sum.unknown), "messages")
+	r.Figure("expected", float64(sum.deliver), "deliveries")
+	r.Figure("delivered", float64(a.delivered.Load()), "deliveries")
+	r.Figure("messages", perSecond(sum.stored, elapsed), "/s")
+	r.Figure("deliveries", perSecond(a.delivered.Load(), elapsed), "/s")
+	after.figures(r, before, a.delivered.Load(), elapsed)
+	r.Figure("bytes", perSecond(a.bytes.Load(), elapsed), "/s")
+	r.Latency("API to TCP socket", a.tcp.Summary())
+	r.Latency("API to WebSocket", a.ws.Summary())
+	r.Latency("API's answer", answered.Summary())
+	a.faults(r)
+	if lost := sum.deliver - a.delivered.Load(); lost > 0 {
+		r.Fault("%d of %d deliveries were lost", lost, sum.deliver)
+	}
+	if sum.firstFail != nil {
+		r.Set("first failure", sum.firstFail.Error())
+	}
+	return nil
+}
+
+// settle waits until all has arrived, or nothing has for grace.
+func (a *audience) settle(ctx context.Context, all int64, grace time.Duration) {
+	const look = 10 * time.Millisecond
+	last, quiet := int64(-1), time.Duration(0)
+	for quiet < grace && sleep(ctx, look) == nil {
+		switch n := a.delivered.Load(); {
+		case n >= all:
+			return
+		case n != last:
+			last, quiet = n, 0
+		default:
+			quiet += look
+		}
+	}
+}
+
+func perSecond(n int64, d time.Duration) float64 {
+	if d <= 0 {
+		return 0
+	}
+	return float64(n) / d.Seconds()
+}
+
+// reading is what the server says of itself.
+type reading struct {
+	writes   float64
+	writesOK bool
+	cpu      time.Duration
+	cpuOK    bool
+}
+
+func probe(ctx context.Context, t *target.Target) (r reading) {
+	r.writes, r.writesOK = t.Counter(ctx, "oort_comet_room_writes_total")
+	r.cpu, r.cpuOK = t.CPU()
+	return r
+}
+
+// figures of the time between two readings, as far as they are known.
+func (r reading) figures(to *report.Report, before reading, delivered int64, elapsed time.Duration) {
+	if r.writesOK && before.writesOK {
+		to.Figure("writes", perSecond(int64(r.writes-before.writes), elapsed), "/s, as the server counts")
+	}
+	if r.cpuOK && before.cpuOK && delivered > 0 {
+		cpu := r.cpu - before.cpu
+		to.Figure("server CPU", cpu.Seconds()/elapsed.Seconds(), "cores")
+		to.Figure("server CPU a delivery", float64(cpu.Microseconds())/float64(delivered), "µs")
+	}
+}
