@@ -8,6 +8,7 @@ package main
 import (
 	"os"
 
+	"github.com/oortim/oort/bench"
 	"github.com/oortim/oort/client/cli"
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/deploy/parts"
@@ -21,6 +22,7 @@ type commands struct {
 	Logic   parts.Logic    `cmd:"" help:"Run logic: sessions, authentication, the HTTP API."`
 	Job     parts.Job      `cmd:"" help:"Run a job: carry pushes from Kafka to the comets."`
 	Client  cli.Commands   `cmd:"" help:"Look into a running gateway."`
+	Bench   bench.Commands `cmd:"" help:"Measure."`
 	Config  ops.ConfigCmd  `cmd:"" help:"Check or show the configuration."`
 	Health  ops.HealthCmd  `cmd:"" help:"Ask a process whether it is ready; for probes."`
 	Version ops.VersionCmd `cmd:"" help:"Print the version."`

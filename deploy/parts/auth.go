@@ -1,14 +1,26 @@
 package parts
 
 import (
+	"fmt"
+	"os"
+
+	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/logic/auth"
+	"github.com/oortim/oort/logic/webhook"
 )
 
-// AuthFlags say who is let in.
+// AuthFlags say who is let in, and who takes what clients say.
 type AuthFlags struct {
-	Auth           string `default:"open" enum:"open" help:"Who is let in: ${enum}. open trusts what clients say of themselves."`
-	AuthOpenPublic bool   `help:"Let --auth open listen beyond loopback."`
+	Auth           string   `default:"open" enum:"open,jwt,callback" help:"Who is let in: ${enum}. open trusts what clients say of themselves; jwt checks a signed token; callback asks --auth-url."`
+	AuthOpenPublic bool     `help:"Let --auth open listen beyond loopback."`
+	AuthURL        string   `name:"auth-url" placeholder:"URL" secret:"" help:"Service that --auth callback asks."`
+	AuthFailures   int      `default:"20" help:"Refusals of one address in 10 min after which its attempts are delayed, and at twice as many refused; -1: never."`
+	JWTKey         string   `name:"jwt-key" placeholder:"FILE" help:"Public key (PEM), or the secret of HS256…, for --auth jwt."`
+	JWTAlg         []string `name:"jwt-alg" placeholder:"ALG" help:"Algorithms that a token may be signed with, of the key's kind: HS256, RS256, PS256, ES256, EdDSA, …"`
+	JWTAudience    string   `name:"jwt-audience" help:"Audience that a token must name."`
+	JWTIssuer      string   `name:"jwt-issuer" help:"Issuer that a token must name."`
+	ReceiveURL     string   `name:"receive-url" placeholder:"URL" secret:"" help:"Service that gets clients' messages (op 4) and answers them; default: they are counted."`
 }
 
 // open reports whether strangers are trusted and nobody said that this is
@@ -21,6 +33,51 @@ type door struct {
 	receiver logic.Receiver
 }
 
-func (b *base) openAuth(f *AuthFlags) (door, error) {
-	return door{auth: auth.Open{}}, nil
+func (b *base) openAuth(f *AuthFlags) (d door, err error) {
+	inner, err := f.authenticator()
+	if err != nil {
+		return d, err
+	}
+	if d.auth, err = auth.NewGuard(inner, auth.GuardConfig{Failures: f.AuthFailures, Metrics: b.admin.Registry()}); err != nil {
+		return d, err
+	}
+	if f.ReceiveURL != "" {
+		client, err := webhook.New(webhook.Config{URL: f.ReceiveURL})
+		if err != nil {
+			return d, ops.Usagef("--receive-url: %v", err)
+		}
+		d.receiver = webhook.NewReceiver(client)
+	}
+	return d, nil
+}
+
+func (f *AuthFlags) authenticator() (logic.Authenticator, error) {
+	switch f.Auth {
+	case "jwt":
+		return f.jwt()
+	case "callback":
+		client, err := webhook.New(webhook.Config{URL: f.AuthURL})
+		if err != nil {
+			return nil, ops.Usagef("--auth-url: %v", err)
+		}
+		return auth.NewCallback(client), nil
+	}
+	return auth.Open{}, nil
+}
+
+func (f *AuthFlags) jwt() (logic.Authenticator, error) {
+	if f.JWTKey == "" || len(f.JWTAlg) == 0 {
+		return nil, ops.Usagef("--auth jwt needs --jwt-key and --jwt-alg")
+	}
+	key, err := os.ReadFile(f.JWTKey)
+	if err != nil {
+		return nil, fmt.Errorf("--jwt-key: %w", err)
+	}
+	j, err := auth.NewJWT(auth.JWTConfig{
+		Algorithms: f.JWTAlg, Key: key, Audience: f.JWTAudience, Issuer: f.JWTIssuer,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("--jwt-key %s: %w", f.JWTKey, err)
+	}
+	return j, nil
 }
