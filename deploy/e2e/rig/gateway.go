@@ -52,7 +52,7 @@ func StartCluster(t testing.TB, b Binaries, engine string, comets int) *Gateway 
 		g.Comets = append(g.Comets, o)
 		g.addComet(o)
 	}
-	g.Job = StartOort(t, b, "job", "--kafka", g.Kafka.Addr, "--logic", g.Logic.Addrs["grpc"], "--admin", at)
+	g.Job = StartOort(t, b, "job", "--kafka", g.Kafka.Addr, "--logic", g.Logic.Addrs["grpc"], "--static", "job-1", "--admin", at)
 	for _, o := range append([]*Oort{g.Logic, g.Job}, g.Comets...) {
 		o.WaitReady(t)
 	}
