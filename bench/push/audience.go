@@ -94,8 +94,9 @@ func (a *audience) dial(ctx context.Context, addrs []string, next *atomic.Int64)
 			return nil
 		}
 		m := a.members[i]
-		// Where there are several rooms, each has links of every address.
-		addr := addrs[(i+i/len(a.rooms))%len(addrs)]
+		// Within a room links take turns over the addresses, and rooms of one
+		// member do among themselves.
+		addr := addrs[(i%len(a.rooms)+i/len(a.rooms))%len(addrs)]
 		m.latency = a.tcp
 		if !strings.HasPrefix(addr, "tcp") {
 			m.latency = a.ws

@@ -86,13 +86,13 @@ func (r *Report) JSON(w io.Writer) error {
 // Text writes r as tables.
 func (r *Report) Text(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %s\n%s\n\n", r.Scenario, r.Started.Format(time.RFC3339), r.Environment)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, s := range r.Settings {
-		fmt.Fprintf(t, "%s\t%v\t\n", s.Name, s.Value)
+		fmt.Fprintf(t, "%s\t%v\n", s.Name, s.Value)
 	}
-	fmt.Fprintln(t, "\t\t")
+	fmt.Fprintln(t)
 	for _, f := range r.Figures {
-		fmt.Fprintf(t, "%s\t%s\t%s\n", f.Name, number(f.Value), f.Unit)
+		fmt.Fprintf(t, "%s\t%s %s\n", f.Name, number(f.Value), f.Unit)
 	}
 	t.Flush()
 	if len(r.Latencies) > 0 {
