@@ -103,8 +103,10 @@ func checkStart(b []byte, lim HeadLimits) error {
 		return nil
 	}
 	// RFC 9112 3: a server that gets a longer target than it parses answers
-	// 414.
-	if bytes.IndexByte(b[len(method):len(method)+lim.Target+1], ' ') < 0 {
+	// 414. A target that a line end cuts short is not long but malformed, which
+	// is told when the head is whole.
+	target := b[len(method) : len(method)+lim.Target+1]
+	if bytes.IndexByte(target, ' ') < 0 && bytes.IndexByte(target, '\n') < 0 {
 		return errTarget
 	}
 	return nil
