@@ -1,0 +1,38 @@
+package auth_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/logic/auth"
+)
+
+func TestOpen(t *testing.T) {
+	v := ask(auth.Open{}, `{"mid":123,"key":"","room_id":"live://1000","platform":"web","accepts":[1000,1001],"more":{}}`)
+	if v.Err != nil || v.Identity.Mid != 123 || v.Identity.Key != "" || v.Identity.Room != "live://1000" || !slices.Equal(v.Identity.Accepts, []int32{1000, 1001}) || v.Identity.AcceptsAll {
+		t.Errorf("goim's body: %+v", v)
+	}
+	for body, all := range map[string]bool{`{}`: true, `{"accepts":null}`: true, `{"accepts":[]}`: false} {
+		if v := ask(auth.Open{}, body); v.Err != nil || v.Identity.AcceptsAll != all || len(v.Identity.Accepts) != 0 {
+			t.Errorf("%s: %+v, want all ops: %v", body, v, all)
+		}
+	}
+	long := strings.Repeat("k", 65)
+	for _, body := range []string{
+		"", "x", "[]", `{"mid":`, `{"mid":"1"}`, `{"mid":-1}`, `{"mid":1.5}`, `{"mid":9223372036854775808}`,
+		`{"key":"a b"}`, `{"key":"a{b"}`, `{"key":"` + long + `"}`, `{"key":"a\nb"}`,
+		`{"room_id":"live"}`, `{"room_id":"live://"}`, `{"room_id":"live://a b"}`, `{"room_id":"LIVE://1"}`,
+		`{"room_id":"live://1\r\nSET x 1"}`, `{"accepts":"1000"}`, `{"accepts":[-1]}`, `{"accepts":[2147483648]}`,
+		`{"platform":"` + long + `"}`,
+	} {
+		v := ask(auth.Open{}, body)
+		if !errors.Is(v.Err, logic.ErrMalformed) {
+			t.Errorf("%.60s: %v, want malformed", body, v.Err)
+			continue
+		}
+		checkSilent(t, body, v.Err, body)
+	}
+}
