@@ -30,6 +30,22 @@ func (a App) help(options kong.HelpOptions, ctx *kong.Context) error {
 	return err
 }
 
+// describe is the help of one flag: its text, then what it is by default, where
+// the place-holder does not show it already, and its name in the environment.
+func describe(v *kong.Value) string {
+	var more []string
+	if v.Flag != nil && v.HasDefault && v.Flag.PlaceHolder != "" && v.Default != "" {
+		more = append(more, "default "+v.Default)
+	}
+	for _, env := range v.Tag.Envs {
+		more = append(more, "$"+env)
+	}
+	if len(more) == 0 {
+		return v.Help
+	}
+	return strings.TrimSpace(v.Help + " (" + strings.Join(more, ", ") + ")")
+}
+
 func indent(text string) string {
 	lines := strings.Split(strings.Trim(text, "\n"), "\n")
 	for i, line := range lines {

@@ -26,7 +26,7 @@ type table struct {
 }
 
 type serveCmd struct {
-	TCP      string        `name:"tcp" default:"127.0.0.1:3101" help:"Address for TCP."`
+	TCP      string        `name:"tcp" default:"127.0.0.1:3101" placeholder:"HOST:PORT" help:"Address for TCP."`
 	Engine   string        `default:"epoll" enum:"epoll,std" help:"One of ${enum}."`
 	Drain    time.Duration `default:"10s" help:"How long."`
 	MaxLinks int           `default:"1000" help:"Most links."`
@@ -269,11 +269,12 @@ func TestSecretNotInErrors(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
+	t.Setenv("COLUMNS", "100") // the width that help is wrapped at
 	code, out, errs := run(t, "serve", "--help")
 	if code != 0 || errs != "" {
 		t.Errorf("exit %d, %q", code, errs)
 	}
-	for _, want := range []string{"Usage: oort serve", "($OORT_MAX_LINKS)", "\nExamples:\n  oort serve\n  oort serve --engine std\n"} {
+	for _, want := range []string{"Usage: oort serve", "($OORT_MAX_LINKS)", "(default 127.0.0.1:3101", "\nExamples:\n  oort serve\n  oort serve --engine std\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}

@@ -24,6 +24,7 @@ func (a App) parse(args []string) (*parsed, error) {
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Help(a.help),
+		kong.ValueFormatter(describe),
 		kong.PostBuild(a.nameEnvironment),
 		kong.Bind(p),
 	)
