@@ -42,7 +42,7 @@ type batch struct {
 // and on the wire.
 func size(d job.Delivery) int { return d.Bytes + recordOverhead }
 
-const recordOverhead = 64
+const recordOverhead = 96
 
 func (l *lane) push(it item) { l.queue = append(l.queue, it) }
 
