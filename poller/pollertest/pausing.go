@@ -15,6 +15,7 @@ var pausing = []test{
 	{"pausing/both are idempotent", pauseTwice},
 	{"pausing/Resume in the same callback delivers again", pauseInside},
 	{"pausing/the peer's end is told after Resume, behind its bytes", pausePeerCloses},
+	{"pausing/a rest that is due comes before the peer's end", pauseRestThenEnd},
 	{"pausing/a peer's reset while paused does not spin", pauseReset},
 }
 
@@ -184,6 +185,59 @@ func pausePeerCloses(t *testing.T, open Open) {
 	}
 	if reason := wait(t, "OnClose", reasons); !errors.Is(reason, poller.ErrPeerClosed) {
 		t.Errorf("closed with %v", reason)
+	}
+}
+
+// pauseRestThenEnd has one link resumed by another's bytes in the turn in which
+// its own end is seen.
+func pauseRestThenEnd(t *testing.T, open Open) {
+	events := make(chan string, 10)
+	held, release := make(chan bool), make(chan bool)
+	var lazy poller.ID
+	r := openRig(t, open, poller.Options{}, func(l poller.Loop, s *script) {
+		s.data = func(id poller.ID, in []byte) int {
+			switch string(in) {
+			case "resume":
+				l.Resume(lazy)
+				return len(in)
+			case "rest":
+				if lazy == id {
+					events <- string(in)
+					return len(in)
+				}
+				lazy = id
+				l.Pause(id)
+				events <- "paused"
+				return 0
+			}
+			t.Errorf("got %q", in)
+			return len(in)
+		}
+		s.close = func(id poller.ID, _ error) {
+			if id == lazy {
+				events <- "close"
+			}
+		}
+		s.task = func(poller.Task) { held <- true; <-release }
+	})
+	_, waker := r.link()
+	for range 10 {
+		r.do(func(poller.Loop) { lazy = poller.ID{} })
+		_, p := r.link()
+		send(t, p, "rest")
+		if s := wait(t, "OnData", events); s != "paused" {
+			t.Fatalf("first came %q", s)
+		}
+		post(t, r.engine.Loops()[0], poller.Task{})
+		wait(t, "OnTask", held)
+		send(t, waker, "resume")
+		p.Close()
+		release <- true
+		for _, want := range []string{"rest", "close"} {
+			if s := wait(t, want, events); s != want {
+				t.Fatalf("%q came instead of %q", s, want)
+			}
+		}
 	}
 }
 

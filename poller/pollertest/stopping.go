@@ -22,6 +22,7 @@ func stopLive(t *testing.T, open Open) {
 	}
 	sums := make([]sum, loops)
 	opened := make(chan bool, links)
+	held, release := make(chan bool), make(chan bool)
 	r := openRig(t, open, poller.Options{Loops: loops}, func(l poller.Loop, s *script) {
 		sum := &sums[l.Index()]
 		s.open = func(poller.ID, poller.Conn) { sum.opened++; opened <- true }
@@ -40,7 +41,10 @@ func stopLive(t *testing.T, open Open) {
 		s.task = func(task poller.Task) {
 			if task.Kind == numbered {
 				sum.tasks++
+				return
 			}
+			held <- true
+			<-release
 		}
 		s.stop = func() { sum.stopped = true }
 	})
@@ -49,10 +53,19 @@ func stopLive(t *testing.T, open Open) {
 		wait(t, "OnOpen", opened)
 	}
 	for _, l := range r.engine.Loops() {
+		post(t, l, poller.Task{})
+		wait(t, "OnTask", held)
 		for range queued {
 			post(t, l, poller.Task{Kind: numbered})
 		}
 	}
+	for range 5 { // never opened, and yet they must not hang
+		r.dial()
+	}
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.engine.Stop(over) // begins while the tasks wait
+	close(release)
 	r.stop()
 	r.stop()
 	all := 0
