@@ -33,7 +33,7 @@ func (h *head) parse(b []byte, lim HeadLimits) error {
 	if !ok {
 		return errLineEnd
 	}
-	if err := h.requestLine(line, lim); err != nil {
+	if err := h.requestLine(line); err != nil {
 		return err
 	}
 	for {
@@ -65,17 +65,14 @@ func cutLine(b []byte) (line, rest []byte, ok bool) {
 }
 
 // requestLine reads "GET target HTTP/1.1" (RFC 9112 3), with exactly one space
-// between the parts. checkStart has seen the method.
-func (h *head) requestLine(line []byte, lim HeadLimits) error {
+// between the parts. checkStart has seen the method and bounded the target.
+func (h *head) requestLine(line []byte) error {
 	if len(line) < len(method) {
 		return errRequestLine
 	}
 	target, version, ok := bytes.Cut(line[len(method):], []byte(" "))
 	if !ok {
 		return errRequestLine
-	}
-	if len(target) > lim.Target {
-		return errTarget
 	}
 	if !isTarget(target) {
 		return errTargetForm

@@ -75,6 +75,7 @@ func TestParseRequest(t *testing.T) {
 		{"Firefox's connection", upgrade("Connection: keep-alive, Upgrade"), plain},
 		{"empty members of lists", upgrade("Connection: ,, upgrade ,", "Upgrade: , websocket"), plain},
 		{"connection in two fields", add(upgrade("Connection: keep-alive"), "Connection: upgrade"), plain},
+		{"connection in two fields, upgrade first", add(upgrade(), "Connection: keep-alive", "Upgrade: h2c"), plain},
 		{"several upgrades", upgrade("Upgrade: TLS/1.0, websocket"), plain},
 		{"Content-Length of 0", upgrade("Content-Length: 0"), plain},
 		{"protocols", upgrade("Sec-WebSocket-Protocol: a, b"), with(func(r *Request) { r.Protocols = "a, b" })},
