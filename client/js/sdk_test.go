@@ -10,14 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/oortim/oort/client/js"
 	"github.com/oortim/oort/client/js/browser"
 	"github.com/oortim/oort/proto/frame"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestSDK runs oort.js in a browser, against a gateway in this process.
 func TestSDK(t *testing.T) {

@@ -8,35 +8,47 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/oortim/oort/client"
 	"github.com/oortim/oort/client/js/browser"
 	"github.com/oortim/oort/client/push"
+	"github.com/oortim/oort/deploy/ops"
+	"github.com/oortim/oort/deploy/parts"
 )
+
+// The test's own binary is `oort serve` too: what main wires, in a process that
+// can be killed, without a build of its own.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "serve" {
+		var grammar struct {
+			ops.Globals
+			Serve parts.Serve `cmd:""`
+		}
+		os.Exit(ops.App{Name: "oort", Grammar: &grammar, Fallback: "serve"}.Main(os.Args[1:]))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // server is a real `oort serve`, which keeps its addresses over a restart.
 type server struct {
-	t      *testing.T
-	binary string
-	data   string
-	addr   map[string]string // by name, from the ready line
-	cmd    *exec.Cmd
-	log    bytes.Buffer // read after the process has ended
-	drain  chan struct{}
+	t     *testing.T
+	data  string
+	addr  map[string]string // by name, from the ready line
+	cmd   *exec.Cmd
+	log   bytes.Buffer // read after the process has ended
+	drain chan struct{}
 }
 
-func buildServer(t *testing.T) *server {
+func startServer(t *testing.T) *server {
 	t.Helper()
-	s := &server{t: t, binary: filepath.Join(t.TempDir(), "oort"), data: t.TempDir(),
+	s := &server{t: t, data: t.TempDir(),
 		addr: map[string]string{"tcp": "127.0.0.1:0", "ws": "127.0.0.1:0", "http": "127.0.0.1:0"}}
-	if out, err := exec.Command("go", "build", raceFlag, "-o", s.binary, "github.com/oortim/oort").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	s.start()
 	t.Cleanup(func() {
 		s.end(syscall.SIGTERM)
@@ -54,7 +66,11 @@ func (s *server) start() {
 	for name, addr := range s.addr {
 		args = append(args, "--"+name+"="+addr)
 	}
-	s.cmd = exec.Command(s.binary, args...)
+	self, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd = exec.Command(self, args...)
 	s.cmd.Stderr = &s.log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -99,7 +115,7 @@ func (s *server) end(sig os.Signal) {
 // TestServe is the page against a real server: what a newcomer does.
 func TestServe(t *testing.T) {
 	b := browser.Start(t)
-	s := buildServer(t)
+	s := startServer(t)
 	url := "http://" + s.addr["http"] + "/?room=live://7"
 	one, two := b.Open(t, url), b.Open(t, url)
 	one.Size(1100, 760, false)
