@@ -86,7 +86,10 @@ func (w *world) do(method, path, body string, head ...string) (status int, answe
 		w.t.Fatal(err)
 	}
 	for _, line := range head {
-		name, value, _ := strings.Cut(line, ": ")
+		name, value, ok := strings.Cut(line, ": ")
+		if !ok {
+			continue
+		}
 		if name == "Host" {
 			req.Host = value
 		}

@@ -1,0 +1,139 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oortim/oort/logic/httpapi"
+)
+
+const (
+	key1 = "0123456789abcdef0123456789abcdef"
+	key2 = "fedcba9876543210fedcba9876543210"
+)
+
+func readKeys(t *testing.T, file string) httpapi.Keys {
+	t.Helper()
+	keys, err := httpapi.ReadKeys(strings.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+func TestReadKeys(t *testing.T) {
+	if keys := readKeys(t, "# pushers\n\nchat:"+key1+"\r\n gift:"+key2+" \n"); len(keys) != 2 {
+		t.Errorf("%d keys", len(keys))
+	}
+	for name, file := range map[string]string{
+		"empty":    "# nothing\n",
+		"no colon": key1,
+		"no name":  ":" + key1,
+		"short":    "chat:0123456789abcde",
+		"long":     "chat:" + strings.Repeat("x", 513),
+		"twice":    "chat:" + key1 + "\nchat:" + key2,
+	} {
+		_, err := httpapi.ReadKeys(strings.NewReader(file))
+		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "0123456789") {
+			t.Errorf("%s: %v, want one line without the key", name, err)
+		}
+	}
+}
+
+// TestBearer: every path but the page's and /healthz wants a key, and the
+// answer does not tell a missing key from a wrong one, nor whether a path is.
+func TestBearer(t *testing.T) {
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the page")) })
+	w := newWorld(t, httpapi.Options{Keys: readKeys(t, "a:"+key1+"\nb:"+key2), Page: page})
+	paths := []string{
+		"POST /goim/push/room?operation=1000&type=live&room=1", "GET /goim/online/total", "GET /goim/nodes/weighted",
+		"GET /goim/nothing", "GET /v1/online", "GET /v1/nodes", "POST /v1/push", "POST /v1/kick", "GET /v1/nothing", "GET /v1/push",
+	}
+	for _, path := range paths {
+		method, path, _ := strings.Cut(path, " ")
+		for _, head := range []string{
+			"", "Authorization: Bearer ", "Authorization: Bearer " + key1[1:], "Authorization: Bearer " + key1 + "x",
+			"Authorization: Basic " + key1, "Authorization: " + key1, "Authorization: Bearer " + strings.Repeat("x", 5000),
+			"Authorization: Bearer a:" + key1,
+		} {
+			status, answer, header := w.do(method, path, "x", head)
+			w.want(path+" "+head, status, answer, 401, `"reason":"unauthorized"`)
+			if header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s: no WWW-Authenticate", path)
+			}
+		}
+	}
+	for _, key := range []string{key1, key2} {
+		for _, scheme := range []string{"Bearer ", "bearer "} {
+			status, answer, _ := w.do("GET", "/v1/online", "", "Authorization: "+scheme+key, "Host: oort.example")
+			w.want(scheme, status, answer, 200)
+		}
+	}
+	if stored := w.pub.Take(); len(stored) != 0 {
+		t.Errorf("without a key %v was stored", stored)
+	}
+	for path, want := range map[string]string{"/": "the page", "/app.js": "the page", "/healthz": "ok"} {
+		status, answer, _ := w.do("GET", path, "")
+		w.want(path, status, answer, 200, want)
+	}
+}
+
+// TestBrowser: an API without keys does not serve pages of other sites, by
+// whatever name they reach it.
+func TestBrowser(t *testing.T) {
+	w := newWorld(t, httpapi.Options{})
+	const push = "/goim/push/room?operation=1000&type=live&room=1"
+	for _, c := range []struct {
+		head   string
+		status int
+	}{
+		{"", 200},
+		{"Origin: " + w.url, 200},
+		{"Sec-Fetch-Site: same-origin", 200},
+		{"Sec-Fetch-Site: cross-site", 403},
+		{"Sec-Fetch-Site: same-site", 403},
+		{"Origin: https://evil.example", 403},
+		{"Origin: null", 403},
+		{"Host: evil.example", 403},
+		{"Host: localhost.evil.example", 403},
+		{"Host: 127.0.0.1.evil.example:3111", 403},
+		{"Host: localhost", 200},
+		{"Host: LOCALHOST:3111", 200},
+		{"Host: [::1]:3111", 200},
+	} {
+		status, answer, _ := w.do("POST", push, "x", strings.Split(c.head, "\n")...)
+		w.want(c.head, status, answer, c.status)
+		if got := len(w.pub.Take()); (got == 1) != (c.status == 200) {
+			t.Errorf("%s: stored %d", c.head, got)
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	w := newWorld(t, httpapi.Options{Keys: readKeys(t, "a:"+key1+"\nb:"+key2), Rate: 0.001})
+	first, _, _ := w.do("GET", "/v1/online", "", "Authorization: Bearer "+key1)
+	status, answer, header := w.do("GET", "/v1/online", "", "Authorization: Bearer "+key1)
+	w.want("second", status, answer, 429, `"reason":"rate"`)
+	if first != 200 || header.Get("Retry-After") == "" {
+		t.Errorf("first %d, Retry-After %q", first, header.Get("Retry-After"))
+	}
+	status, answer, _ = w.do("GET", "/v1/online", "", "Authorization: Bearer "+key2)
+	w.want("another key", status, answer, 200)
+}
+
+// TestServerLimits: the server that main uses cuts off who drips.
+func TestServerLimits(t *testing.T) {
+	s := httpapi.Server(nil)
+	for name, d := range map[string]time.Duration{
+		"header": s.ReadHeaderTimeout, "read": s.ReadTimeout, "write": s.WriteTimeout, "idle": s.IdleTimeout,
+	} {
+		if d <= 0 || d > 5*time.Minute {
+			t.Errorf("%s timeout is %v", name, d)
+		}
+	}
+	if s.MaxHeaderBytes <= 0 || s.WriteTimeout <= s.ReadTimeout {
+		t.Errorf("%+v", s)
+	}
+}
