@@ -86,6 +86,7 @@ func TestParseRequest(t *testing.T) {
 		{"other fields, and twice", upgrade("X-A: 1", "Cookie: a=b"), plain},
 		{"repeated other fields", add(upgrade(), "X-A: 1", "X-A: 2", "Cookie: a", "Cookie: b"), plain},
 		{"a name longer than any of ours", upgrade("X-" + strings.Repeat("a", 100) + ": 1"), plain},
+		{"a tab in a value", upgrade("X-A: a\tb"), plain},
 		{"Latin-1 in a value", upgrade("X-A: \xe9\xff"), plain},
 	} {
 		t.Run(c.name, func(t *testing.T) {
