@@ -172,13 +172,13 @@ func waitApplied(t testing.TB, c *jobtest.Comet, n int) {
 	deadline := time.After(patience)
 	for {
 		changed := c.Changed()
-		if len(c.Applied()) >= n {
+		if c.Count() >= n {
 			return
 		}
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("%d records applied, want %d", len(c.Applied()), n)
+			t.Fatalf("%d records applied, want %d", c.Count(), n)
 		}
 	}
 }

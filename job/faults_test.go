@@ -132,7 +132,7 @@ func TestStalledCometDelaysNoOther(t *testing.T) {
 	w.pushes(2000, 2)
 	waitApplied(t, fast, w.n)
 	checkOrder(t, fast.Applied(), w.want)
-	if n := len(slow.Applied()); n != 0 {
+	if n := slow.Count(); n != 0 {
 		t.Fatalf("stalled comet applied %d", n)
 	}
 	if got := w.committed(); got != 0 {
@@ -293,10 +293,10 @@ func TestJobIsKilled(t *testing.T) {
 			}
 			for round := range rounds {
 				kill := startProcess(t, w.broker.Addr(), string(entry.Server), entry.Addr, instance)
-				before := len(c.Applied())
+				before := c.Count()
 				// Killed with much under way: some of it read, sent, applied, answered,
 				// committed, some not.
-				for len(c.Applied()) < before+200*(round+1) {
+				for c.Count() < before+200*(round+1) {
 					w.pushes(90, 3)
 					time.Sleep(pace)
 				}

@@ -178,8 +178,8 @@ func TestExpiredWhileWaiting(t *testing.T) {
 	time.Sleep(time.Until(soon)) // the time to live is what is tested
 	o.Locate(addr)
 	drops := p.wait(t, 4)
-	if drops[job.ReasonExpired] != 2 || len(c.Applied()) != 2 {
-		t.Errorf("outcomes %v, %d applied; want 2 and 2", drops, len(c.Applied()))
+	if drops[job.ReasonExpired] != 2 || c.Count() != 2 {
+		t.Errorf("outcomes %v, %d applied; want 2 and 2", drops, c.Count())
 	}
 }
 
@@ -220,7 +220,7 @@ func TestAnotherIncarnation(t *testing.T) {
 	c, addr := listen(t, "c@1")
 	o.Locate(addr)
 	o.Offer(p.deliveries(5, 1))
-	if drops := p.wait(t, 6); drops[job.ReasonNone] != 1 || len(c.Applied()) != 1 {
+	if drops := p.wait(t, 6); drops[job.ReasonNone] != 1 || c.Count() != 1 {
 		t.Errorf("outcomes %v: located elsewhere, it should be served", drops)
 	}
 }
@@ -357,8 +357,8 @@ func TestBound(t *testing.T) {
 	o.Locate(addr)
 	p.wait(t, 8)
 	q.wait(t, 6)
-	if len(c.Applied()) != 10 {
-		t.Errorf("%d applied, want 10", len(c.Applied()))
+	if c.Count() != 10 {
+		t.Errorf("%d applied, want 10", c.Count())
 	}
 	select {
 	case <-relieved:

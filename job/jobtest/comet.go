@@ -188,6 +188,13 @@ func (c *Comet) Applied() []Place {
 	return append([]Place(nil), c.applied...)
 }
 
+// Count is how many records were applied so far.
+func (c *Comet) Count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.applied)
+}
+
 // Replayed is how many records lay below the mark.
 func (c *Comet) Replayed() int {
 	c.mu.Lock()
