@@ -196,10 +196,12 @@ func BenchmarkWriteEach(b *testing.B) {
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			b.ReportAllocs()
+			var used time.Duration
 			for left := b.N; left > 0; {
 				n := min(rounds, (left+links-1)/links)
 				left -= n * links
 				r.do(func(l *loop) {
+					defer threadCPU(&used)()
 					for range n {
 						way.all(l)
 					}
@@ -208,7 +210,24 @@ func BenchmarkWriteEach(b *testing.B) {
 				drain(peers)
 				b.StartTimer()
 			}
+			b.ReportMetric(float64(used)/float64(b.N), "cpu-ns/op")
 		})
+	}
+}
+
+// threadCPU adds the processor time of the calling goroutine, from the call to
+// that of the function it returns, to sum.
+func threadCPU(sum *time.Duration) func() {
+	runtime.LockOSThread()
+	used := func() time.Duration {
+		var u unix.Rusage
+		unix.Getrusage(unix.RUSAGE_THREAD, &u)
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	start := used()
+	return func() {
+		*sum += used() - start
+		runtime.UnlockOSThread()
 	}
 }
 
@@ -223,4 +242,29 @@ func drain(peers []net.Conn) {
 			}
 		})
 	}
+}
+
+// BenchmarkCall is the system call alone, on a socket that has nothing: raw is
+// what recv does, scheduler tells Go's scheduler of it.
+func BenchmarkCall(b *testing.B) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	buf := make([]byte, 64)
+	b.Run("raw", func(b *testing.B) {
+		defer reportCPU(b)()
+		for range b.N {
+			recv(int32(pair[0]), buf)
+		}
+	})
+	b.Run("scheduler", func(b *testing.B) {
+		defer reportCPU(b)()
+		for range b.N {
+			unix.Syscall6(unix.SYS_RECVFROM, uintptr(pair[0]), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)),
+				unix.MSG_DONTWAIT, 0, 0)
+		}
+	})
 }

@@ -27,6 +27,10 @@ func accept(fd int) (int, unix.Sockaddr, error) {
 }
 
 // recv and send do not tell Go's scheduler of the call, which cannot block.
+// That saves 0.1 µs of CPU a call, of 0.6 for one that finds nothing
+// (go test -run xxx -bench Call ./poller/raw), and the scheduler does not take
+// the loop's processor away when a send runs long because it delivers on
+// loopback.
 
 func recv(fd int32, b []byte) (int, syscall.Errno) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
