@@ -22,8 +22,9 @@ func (c *Client) Heartbeat(ctx context.Context) (online int, err error) {
 	return int(int32(binary.BigEndian.Uint32(body))), nil
 }
 
-// ChangeRoom leaves the link's room and enters room ("type://id"). From the
-// moment that it returns, pushes of the new room arrive and of the old do not.
+// ChangeRoom leaves the link's room and enters room ("type://id"; empty: none).
+// From the moment that it returns, pushes of the new room arrive and of the old
+// do not.
 func (c *Client) ChangeRoom(ctx context.Context, room string) error {
 	_, err := c.call(ctx, frame.OpChangeRoom, []byte(room))
 	return err
@@ -42,7 +43,7 @@ func (c *Client) RemoveAccepts(ctx context.Context, ops ...int32) error {
 }
 
 // Send hands body to the application behind logic (op 4) and returns its
-// answer (op 5).
+// answer (op 5), which is empty if no application listens.
 func (c *Client) Send(ctx context.Context, body []byte) ([]byte, error) {
 	return c.call(ctx, frame.OpMessage, body)
 }

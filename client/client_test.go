@@ -241,10 +241,46 @@ func TestDisconnectEndsAfterWhatCameBefore(t *testing.T) {
 	})
 }
 
+func TestRetryable(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"code":3005,"reason":"draining","retry_ms":10}`:   true,
+		`{"code":3005,"reason":"draining"}`:                 true,
+		`{"code":3003,"reason":"auth_denied"}`:              false,
+		`{"code":3003,"reason":"auth_denied","retry_ms":0}`: true, // the server goes before the table
+		`{"code":3009,"reason":"overloaded","retry_ms":-1}`: false,
+		`{"code":4000,"reason":"new"}`:                      true,
+	} {
+		addr := serve(t, "tcp", func(p *peer) {
+			p.accept()
+			p.send(mk(frame.OpDisconnect, 0, body))
+			p.recv()
+		})
+		_, err := client.Dial(within(t), client.Options{Addr: addr})
+		var d *client.DisconnectError
+		if !errors.As(err, &d) || d.Retryable() != want {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+}
+
+// A close code of the private range is the reason too.
+func TestCloseCode(t *testing.T) {
+	addr := serve(t, "ws", func(p *peer) {
+		p.welcome()
+		p.recv()
+		p.conn.Close(3004, "replaced")
+	})
+	c := dial(t, client.Options{Addr: addr, Heartbeat: -1})
+	var d *client.DisconnectError
+	if _, err := c.Send(within(t), nil); !errors.As(err, &d) || d.Code != client.CodeReplaced || d.Reason != "replaced" || d.Retryable() {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestDialErrors(t *testing.T) {
 	refused := func(p *peer) {
 		p.accept()
-		p.send(mk(frame.OpDisconnect, 0, `{"code":3003,"reason":"auth_denied","retry_ms":0}`))
+		p.send(mk(frame.OpDisconnect, 0, `{"code":3003,"reason":"auth_denied","retry_ms":-1}`))
 	}
 	tests := []struct {
 		name   string

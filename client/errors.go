@@ -30,7 +30,8 @@ var (
 // close code as well.
 type Code uint16
 
-// Codes that a comet sends. Others may follow; see DisconnectError.Retryable.
+// Codes that a comet sends (docs/protocol.md). Others may follow: go by
+// DisconnectError.Retry.
 const (
 	CodeBadFrame         Code = 3000
 	CodeTooLarge         Code = 3001
@@ -56,7 +57,8 @@ type DisconnectError struct {
 	Code   Code
 	Reason string
 	// Retry is how long the server wants the client to wait before it comes
-	// back; zero: no advice.
+	// back; negative: the same login would end the same way, or drive the
+	// user's other device out. Zero: no advice.
 	Retry time.Duration
 }
 
@@ -68,16 +70,17 @@ func (e *DisconnectError) Error() string {
 	return s
 }
 
-// Retryable says whether the same login may succeed later. It will not after a
-// refusal or a mistake of this client; and who was replaced or kicked and comes
-// back at once starts a fight between two devices.
-func (e *DisconnectError) Retryable() bool {
-	switch e.Code {
+// Retryable says whether the same login may succeed later.
+func (e *DisconnectError) Retryable() bool { return e.Retry >= 0 }
+
+// advice for a server that gives none: what its code means.
+func (c Code) advice() time.Duration {
+	switch c {
 	case CodeAuthDenied, CodeBadAuth, CodeBadRoom, CodeReplaced, CodeKicked,
 		CodeBadFrame, CodeTooLarge, CodeUnexpectedOp:
-		return false
+		return -1
 	}
-	return true
+	return 0
 }
 
 // parseDisconnect reads the body of op 6: {"code","reason","retry_ms"}.
@@ -85,10 +88,14 @@ func parseDisconnect(body []byte) error {
 	var d struct {
 		Code    Code   `json:"code"`
 		Reason  string `json:"reason"`
-		RetryMS int64  `json:"retry_ms"`
+		RetryMS *int64 `json:"retry_ms"`
 	}
 	if err := json.Unmarshal(body, &d); err != nil {
 		return fmt.Errorf("%w: disconnect body %.100q", ErrProtocol, body)
 	}
-	return &DisconnectError{d.Code, d.Reason, time.Duration(d.RetryMS) * time.Millisecond}
+	e := &DisconnectError{Code: d.Code, Reason: d.Reason, Retry: d.Code.advice()}
+	if d.RetryMS != nil {
+		e.Retry = time.Duration(*d.RetryMS) * time.Millisecond
+	}
+	return e
 }

@@ -22,8 +22,9 @@ import (
 type peer struct {
 	net.Conn
 	ws   bool
-	auth map[string]any // body of the auth frame
-	seq  uint32         // of the auth frame
+	conn *websocket.Conn // nil on TCP
+	auth map[string]any  // body of the auth frame
+	seq  uint32          // of the auth frame
 }
 
 func (p *peer) recv() (frame.Frame, error) {
@@ -143,7 +144,7 @@ func (s *scripts) upgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	nc := websocket.NetConn(context.Background(), conn, websocket.MessageBinary)
-	s.link(&peer{Conn: nc, ws: true})
+	s.link(&peer{Conn: nc, ws: true, conn: conn})
 	conn.CloseNow()
 }
 

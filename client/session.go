@@ -10,7 +10,7 @@ import (
 // stable is how long a link must live before its end counts as news and the
 // backoff starts anew; otherwise a server that accepts and drops would be
 // dialled in circles.
-const stable = 10 * time.Second
+const stable = time.Minute
 
 // Session is a link that comes back: it dials, reads, and after an end dials
 // again with backoff, as the server advised where it did. Set the fields, then
@@ -29,9 +29,10 @@ type Session struct {
 	// the wait is; negative if Run gives up.
 	OnLost func(err error, wait time.Duration)
 
-	mu   sync.Mutex // guards what follows
-	link *Client    // nil between links
-	room string     // entered by ChangeRoom; empty: that of Options
+	mu    sync.Mutex // guards what follows
+	link  *Client    // nil between links
+	moved bool       // ChangeRoom was called; otherwise the room is that of Options
+	room  string
 }
 
 // Run keeps the session up and hands each message to handle, on the calling
@@ -149,7 +150,7 @@ func (s *Session) Client() *Client {
 func (s *Session) Room() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.room != "" {
+	if s.moved {
 		return s.room
 	}
 	return s.Options.Room
@@ -159,7 +160,7 @@ func (s *Session) Room() string {
 // there is no link it is remembered.
 func (s *Session) ChangeRoom(ctx context.Context, room string) error {
 	s.mu.Lock()
-	s.room = room
+	s.moved, s.room = true, room
 	c := s.link
 	s.mu.Unlock()
 	if c == nil {

@@ -98,7 +98,7 @@ func TestSessionComesBack(t *testing.T) {
 
 func TestSessionGivesUp(t *testing.T) {
 	for _, reason := range []string{
-		`{"code":3003,"reason":"auth_denied"}`, `{"code":3004,"reason":"replaced"}`, `{"code":3008,"reason":"kicked"}`,
+		`{"code":3003,"reason":"auth_denied"}`, `{"code":3004,"reason":"replaced","retry_ms":-1}`, `{"code":3999,"reason":"new","retry_ms":-1}`,
 	} {
 		addr := serve(t, "tcp", func(p *peer) {
 			p.accept()

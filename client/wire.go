@@ -202,7 +202,7 @@ func (w *wsWire) message() error {
 func wsError(err error) error {
 	var ce websocket.CloseError
 	if errors.As(err, &ce) && ce.Code >= 3000 && ce.Code < 4000 {
-		return &DisconnectError{Code: Code(ce.Code), Reason: ce.Reason}
+		return &DisconnectError{Code: Code(ce.Code), Reason: ce.Reason, Retry: Code(ce.Code).advice()}
 	}
 	return fmt.Errorf("%w: %w", ErrLost, err)
 }

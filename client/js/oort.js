@@ -17,9 +17,9 @@ export const Op = Object.freeze({
   auth: 7, authReply: 8, batch: 9, changeRoom: 12, addAccepts: 14, removeAccepts: 16, gap: 18,
 });
 
-// Codes of op 6 after which the same login cannot succeed, or would only drive
-// the user's other device out: bad_frame, too_large, auth_denied, replaced,
-// kicked, bad_room, unexpected_op, bad_auth.
+// Codes of op 6 after which, if the server does not say, the same login cannot
+// succeed or would only drive the user's other device out: bad_frame,
+// too_large, auth_denied, replaced, kicked, bad_room, unexpected_op, bad_auth.
 const FINAL = new Set([3000, 3001, 3003, 3004, 3008, 3012, 3013, 3015]);
 
 const utf8 = new TextEncoder();
@@ -97,6 +97,9 @@ export class Disconnect extends Error {
 //   heartbeat  ms between heartbeats (30,000)
 //   timeout    ms for the handshake, and of silence after a heartbeat (10,000)
 //   backoff    {base, max, factor, random}
+//
+// A new link remembers nothing of what addAccepts and removeAccepts changed: say
+// it again at each "open". The room is remembered.
 //
 // Events (what they carry is in `detail`):
 //
@@ -284,7 +287,7 @@ export class Oort extends EventTarget {
     const lived = this.#state === "open" ? performance.now() - this.#openedAt : 0;
     this.#end(error);
     const final = error.retryMs === null;
-    if (lived > 10_000) this.#tries = 0;
+    if (lived > 60_000) this.#tries = 0;
     const retryMs = final ? null : error.retryMs ?? backoff(this.#tries++, this.#options.backoff);
     if (final) this.#wake.abort();
     else this.#timers.retry = setTimeout(() => this.#connect(), retryMs);
@@ -312,8 +315,8 @@ function online(frame) {
 }
 
 // disconnect: retryMs is the server's advice, undefined without, null for never.
-function disconnect(code, reason, advice) {
-  return new Disconnect(code, reason, FINAL.has(code) ? null : advice > 0 ? advice : undefined);
+function disconnect(code, reason, advice = FINAL.has(code) ? -1 : 0) {
+  return new Disconnect(code, reason, advice < 0 ? null : advice || undefined);
 }
 
 // closed: a close code of the private range is the server's reason as well.

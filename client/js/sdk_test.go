@@ -190,7 +190,7 @@ func testAdvice(t *testing.T, b *browser.Browser) {
 func testFinal(t *testing.T, b *browser.Browser) {
 	g := newGateway(t)
 	p := sdkPage(t, b)
-	for _, reason := range []string{`{"code":3004,"reason":"replaced"}`, `{"code":3003,"reason":"auth_denied","retry_ms":5}`} {
+	for _, reason := range []string{`{"code":3004,"reason":"replaced"}`, `{"code":3999,"reason":"new","retry_ms":-1}`} {
 		record(p, g, `{}`)
 		p.Wait(`link.state === "open"`)
 		g.send(mk(frame.OpDisconnect, 0, reason))
