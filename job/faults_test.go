@@ -280,6 +280,38 @@ func (w *world) members() (n int) {
 	return n
 }
 
+// TestBrokerRestarts: the broker goes and comes back with its data, several
+// times. The job goes on by itself; nothing is lost.
+func TestBrokerRestarts(t *testing.T) {
+	cfg := broker.Config{DataDir: t.TempDir()}
+	b := startBroker(t, cfg)
+	cfg.Listen = b.Addr()
+	w := &world{
+		t: t, broker: b, dir: new(jobtest.Directory),
+		push: newProducer(t, b.Addr()), want: make(map[int32][]string),
+	}
+	makeTopic(t, b.Addr(), 3)
+	c, entry := w.comet("c1@1")
+	w.dir.Set(entry)
+	r := w.job(options{consume: consume.Config{Commit: 20 * time.Millisecond}})
+	w.pushes(90, 3)
+	waitApplied(t, c, w.n)
+	for range 3 {
+		w.pushes(90, 3) // some of it is read before the broker goes, some after
+		b.Close()
+		if err := r.job.Ready(t.Context()); err == nil {
+			t.Error("ready without a broker")
+		}
+		b = startBroker(t, cfg)
+		w.pushes(90, 3)
+		waitApplied(t, c, w.n)
+	}
+	checkOrder(t, c.Applied(), w.want)
+	if err := r.job.Ready(t.Context()); err != nil {
+		t.Error("not ready:", err)
+	}
+}
+
 // TestJobIsKilled: a job in a process of its own is killed again and again, by
 // SIGKILL, while pushes go on; another is started each time.
 func TestJobIsKilled(t *testing.T) {

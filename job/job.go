@@ -54,7 +54,8 @@ type Config struct {
 	Directory Directory
 	// Open makes the outlet of one comet; it must not block. Required.
 	Open func(OutletConfig) Outlet
-	// Refresh is how often the list of comets is read. Zero means one second.
+	// Refresh is how often the list of comets is read; one that is empty is read
+	// twenty times as often. Zero means one second.
 	Refresh time.Duration
 	// Log. Zero means slog.Default().
 	Log *slog.Logger

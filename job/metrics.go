@@ -40,7 +40,7 @@ func newMetrics(reg prometheus.Registerer, r *routes) (*metrics, error) {
 	})
 	comets := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "oort_job_comets", Help: "Comets that are alive.",
-	}, r.count)
+	}, func() float64 { return float64(r.count()) })
 	return m, m.register(records, dropped, deliveries, m.links, m.missing, comets)
 }
 
@@ -92,17 +92,4 @@ func (m *metrics) done(o Outcome) {
 	}
 	m.links.Add(float64(o.Links))
 	m.missing.Add(float64(o.Missing))
-}
-
-// count is how many comets are alive.
-func (r *routes) count() float64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := 0.0
-	for _, to := range r.outlets {
-		if to.living {
-			n++
-		}
-	}
-	return n
 }

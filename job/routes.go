@@ -79,7 +79,12 @@ func (r *routes) run(ctx context.Context) {
 
 // rest waits until the next read is due or a record asks for it.
 func (r *routes) rest(ctx context.Context, asked time.Time) {
-	timer := time.NewTimer(r.refresh)
+	every := r.refresh
+	if r.count() == 0 {
+		// Everything begins with an empty list: the first comet should not wait.
+		every /= 20
+	}
+	timer := time.NewTimer(every)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -207,6 +212,18 @@ func (r *routes) room() bool {
 		living++
 	}
 	return living == 0
+}
+
+// count is how many comets are alive.
+func (r *routes) count() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, to := range r.outlets {
+		if to.living {
+			n++
+		}
+	}
+	return n
 }
 
 // forget drops what waits for a partition that has been revoked.

@@ -8,8 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// commit commits offsets of topic and returns the first error.
-func commit(ctx context.Context, client *kgo.Client, topic string, offsets map[int32]kgo.EpochOffset) (err error) {
+// commitOffsets commits offsets of topic and returns the first error.
+func commitOffsets(ctx context.Context, client *kgo.Client, topic string, offsets map[int32]kgo.EpochOffset) (err error) {
 	all := map[string]map[int32]kgo.EpochOffset{topic: offsets}
 	client.CommitOffsetsSync(ctx, all, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, e error) {
 		if err = e; err != nil {

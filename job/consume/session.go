@@ -30,7 +30,8 @@ type session struct {
 	// commit that belongs to it. So no commit that was put together before a
 	// partition was revoked is sent after, when it could set back the next
 	// owner's. It is taken before mu, and never on the path of records.
-	commitMu sync.Mutex
+	commitMu    sync.Mutex
+	commitFails int // guarded by commitMu; commits that failed in a row
 
 	mu      sync.Mutex
 	workers map[int32]*worker // guarded by mu
@@ -64,7 +65,8 @@ func (k *Kafka) session(ctx context.Context, id job.TopicID, open func(job.Topic
 	}
 	stop()
 	wg.Wait()
-	client.CloseAllowingRebalance() // revokes, which commits
+	s.commit()
+	client.CloseAllowingRebalance()
 	s.lost(context.Background(), client, s.owned())
 	return err
 }
@@ -229,11 +231,16 @@ func (s *session) commitEvery(ctx context.Context, every time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			s.commitMu.Lock()
-			s.commitLocked(s.current())
-			s.commitMu.Unlock()
+			s.commit()
 		}
 	}
+}
+
+// commit commits what all workers have finished.
+func (s *session) commit() {
+	s.commitMu.Lock()
+	defer s.commitMu.Unlock()
+	s.commitLocked(s.current())
 }
 
 // commitTimeout of one commit; what it could not commit is left to the next.
@@ -252,11 +259,14 @@ func (s *session) commitLocked(workers map[int32]*worker) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	if err := commit(ctx, s.client, s.k.cfg.Topic, offsets); err != nil {
+	if err := commitOffsets(ctx, s.client, s.k.cfg.Topic, offsets); err != nil {
 		s.k.metrics.commitErrors.Inc()
-		s.k.cfg.Log.Warn("consume: offsets not committed", "topic", s.k.cfg.Topic, "err", err)
+		if s.commitFails++; s.commitFails == 1 {
+			s.k.cfg.Log.Warn("consume: offsets not committed; trying again", "topic", s.k.cfg.Topic, "err", err)
+		}
 		return
 	}
+	s.commitFails = 0
 	s.k.metrics.commits.Inc()
 	for number, at := range offsets {
 		workers[number].committed = job.Position{LeaderEpoch: at.Epoch, Offset: at.Offset - 1}

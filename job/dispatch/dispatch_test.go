@@ -398,6 +398,21 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestNoAddress: in one process a comet needs none.
+func TestNoAddress(t *testing.T) {
+	c, addr := listen(t, "c@1")
+	o := open(t, "c@1", dispatch.Config{Dial: func(string, string) (grpc.ClientConnInterface, io.Closer, error) {
+		return dial("", addr)
+	}})
+	p := newOwner(0)
+	o.Offer(p.deliveries(0, 1))
+	o.Locate("")
+	p.wait(t, 1)
+	if c.Count() != 1 {
+		t.Errorf("%d applied, want 1", c.Count())
+	}
+}
+
 // TestDialFails: it is tried again, not spun on.
 func TestDialFails(t *testing.T) {
 	var mu sync.Mutex

@@ -42,8 +42,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.streams, m.records, m.bytes, m.failures, m.batches, m.seconds} {
+	all := []prometheus.Collector{m.streams, m.records, m.bytes, m.failures, m.batches, m.seconds}
+	for i, c := range all {
 		if err := reg.Register(c); err != nil {
+			for _, c := range all[:i] {
+				reg.Unregister(c)
+			}
 			return nil, err
 		}
 	}

@@ -25,7 +25,8 @@ type outlet struct {
 	moved chan struct{} // the address has changed; of the connecting loop
 
 	mu       sync.Mutex
-	addr     string             // guarded by mu; empty while unlocated
+	located  bool               // guarded by mu
+	addr     string             // guarded by mu; what Dial makes of it, so perhaps empty
 	refused  bool               // guarded by mu
 	cut      context.CancelFunc // guarded by mu; ends the stream; nil unless attached
 	maxBytes int                // guarded by mu; of a batch, as the comet said
@@ -63,9 +64,9 @@ func (o *outlet) start() {
 // Locate implements job.Outlet.
 func (o *outlet) Locate(addr string) {
 	o.mu.Lock()
-	changed := o.addr != addr
+	changed := !o.located || o.addr != addr
 	if changed {
-		o.addr, o.refused = addr, false
+		o.located, o.addr, o.refused = true, addr, false
 	}
 	o.mu.Unlock()
 	if changed {
@@ -80,7 +81,7 @@ func (o *outlet) Missing(seq uint64) (alive, idle bool) {
 		o.mu.Unlock()
 		return true, false
 	}
-	o.addr = ""
+	o.located = false
 	verdicts := o.dropLocked(job.ReasonClosed, func(it item) bool { return it.seq <= seq })
 	verdicts = append(verdicts, o.abandonLocked(job.ReasonClosed, func(b *batch) bool {
 		return b.items[len(b.items)-1].seq <= seq

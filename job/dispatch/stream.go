@@ -55,9 +55,9 @@ func (o *outlet) connect() {
 func (o *outlet) target() (addr string, ok bool) {
 	for {
 		o.mu.Lock()
-		addr, refused := o.addr, o.refused
+		addr, ok := o.addr, o.located && !o.refused
 		o.mu.Unlock()
-		if addr != "" && !refused && o.ctx.Err() == nil {
+		if ok && o.ctx.Err() == nil {
 			return addr, true
 		}
 		select {
