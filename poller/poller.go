@@ -162,7 +162,8 @@ type Options struct {
 	// NewHandler makes the handler of each loop, called once a loop before
 	// the loop starts. Required.
 	NewHandler func(Loop) Handler
-	// MaxRest bounds the unused bytes kept for one link. Zero means 64 KiB.
+	// MaxRest bounds the unused bytes kept for one link, and so what OnData is
+	// given at a time: the longest message must fit. Zero means 64 KiB.
 	MaxRest int
 	// Queue is how many posted tasks a loop holds that it has not begun. Zero
 	// means 65,536.

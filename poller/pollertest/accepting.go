@@ -174,7 +174,7 @@ func acceptStarved(t *testing.T, open Open) {
 		relieve()
 		start := time.Now()
 		r.eventually("accept after relief", func() bool { return r.engine.Stats().Accepted-base.Accepted == waiting })
-		if d := time.Since(start); d > time.Second {
+		if d := time.Since(start); d > 2*time.Second { // a second, and one for a busy machine
 			t.Errorf("round %d: accept went on %v after relief", round, d)
 		}
 		for _, fd := range socks {
