@@ -131,6 +131,25 @@ func TestStranger(t *testing.T) {
 	}
 }
 
+// TestRegisterWhileRead: a comet that registers while a list without it is on
+// its way is not taken for one that left.
+func TestRegisterWhileRead(t *testing.T) {
+	w := newWorld(t)
+	w.renew(w.svc, c1)
+	alive(t, w.svc)
+	w.store.mu.Lock()
+	w.store.onList = func() {
+		w.renew(w.svc, c2)
+		w.connect(c2, "b", 1)
+	}
+	w.store.mu.Unlock()
+	alive(t, w.svc)
+	w.store.fail(false, true) // what it knows now must do
+	if r := w.push(w.svc, "b"); r.Err != nil || r.Accepted != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestGhost: a session whose comet is nowhere is absent, and costs a read of
 // the registry only once.
 func TestGhost(t *testing.T) {

@@ -32,8 +32,9 @@ var errBroken = errors.New("broken on purpose")
 type flaky struct {
 	*session.Memory
 
-	mu                 sync.Mutex // guards broken
+	mu                 sync.Mutex // guards what follows
 	sessions, registry bool
+	onList             func() // called while a list of comets is on its way
 }
 
 func (f *flaky) fail(sessions, registry bool) {
@@ -86,7 +87,15 @@ func (f *flaky) Comets(ctx context.Context) ([]logic.Comet, error) {
 	if err := f.err(true); err != nil {
 		return nil, err
 	}
-	return f.Memory.Comets(ctx)
+	list, err := f.Memory.Comets(ctx)
+	f.mu.Lock()
+	hook := f.onList
+	f.onList = nil
+	f.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
+	return list, err
 }
 
 func (f *flaky) Renew(ctx context.Context, c logic.Comet, rooms map[string]int32) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -69,6 +70,9 @@ func (g *gate) Authenticate(ctx context.Context, links []logic.Credentials) []lo
 	verdicts := make([]logic.Verdict, len(links))
 	for i, l := range links {
 		verdicts[i].Identity.AcceptsAll = true
+		if string(l.Body) == "panic" {
+			panic("on purpose")
+		}
 		if name := string(l.Body); name != "" {
 			g.mu.Lock()
 			wait := g.at(name)
@@ -90,13 +94,13 @@ func (g *gate) Authenticate(ctx context.Context, links []logic.Credentials) []lo
 
 // world is a logic that is reached by gRPC.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	gate   *gate
 	svc    *logic.Service
 	client logicpb.LogicClient
 }
 
-func newWorld(t *testing.T, opt rpc.Options) *world {
+func newWorld(t testing.TB, opt rpc.Options) *world {
 	t.Helper()
 	store := session.NewMemory(session.TTLs{}, nil)
 	w := &world{t: t, gate: &gate{gates: map[string]chan struct{}{}}}
@@ -232,6 +236,24 @@ func TestSessionsAll(t *testing.T) {
 	}
 	if r, err := s.Recv(); err != nil || r.Disconnected != 2 || online() {
 		t.Errorf("after the goodbye: %v, %v, online: %v", r, err, online())
+	}
+}
+
+// TestPanic: what makes the server panic costs its batch an answer, and nobody
+// else anything.
+func TestPanic(t *testing.T) {
+	w := newWorld(t, rpc.Options{Log: slog.New(slog.DiscardHandler)})
+	s := w.stream()
+	for _, c := range []struct {
+		body string
+		want logicpb.Status
+	}{{"panic", logicpb.Status_STATUS_UNAVAILABLE}, {"", logicpb.Status_STATUS_OK}} {
+		if err := s.Send(batch(1, c.body)); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := s.Recv(); err != nil || r.Connected[0].Link != 1 || r.Connected[0].Status != c.want {
+			t.Errorf("%q: %v, %v", c.body, r, err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"google.golang.org/grpc"
@@ -25,6 +26,8 @@ type Options struct {
 	Batch int
 	// Timeout bounds the work on one batch or call. Zero means 5 s.
 	Timeout time.Duration
+	// Log takes panics. Nil means slog.Default().
+	Log *slog.Logger
 }
 
 // Server implements logicpb.LogicServer.
@@ -44,6 +47,9 @@ func New(svc *logic.Service, opt Options) *Server {
 	}
 	if opt.Timeout == 0 {
 		opt.Timeout = 5 * time.Second
+	}
+	if opt.Log == nil {
+		opt.Log = slog.Default()
 	}
 	return &Server{svc: svc, opt: opt}
 }

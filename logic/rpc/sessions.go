@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime/debug"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -71,15 +72,33 @@ func (s *Server) serve(ctx context.Context, server ident.Server, batch *logicpb.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opt.Timeout)
 	defer cancel()
 	results := &logicpb.SessionResults{Disconnected: uint32(len(batch.Disconnects))}
-	if len(batch.Connects) > 0 {
-		for _, r := range s.svc.Connect(ctx, server, connects(batch.Connects)) {
-			results.Connected = append(results.Connected, connected(r))
-		}
+	for _, r := range s.connect(ctx, server, connects(batch.Connects)) {
+		results.Connected = append(results.Connected, connected(r))
 	}
 	if len(batch.Disconnects) > 0 {
 		s.svc.Disconnect(ctx, server, disconnects(batch.Disconnects))
 	}
 	return results
+}
+
+// connect lets links in. What strangers sent is looked at in there, so a panic
+// is kept to the batch: its links are told to try again.
+func (s *Server) connect(ctx context.Context, server ident.Server, reqs []logic.ConnectRequest) (results []logic.ConnectResult) {
+	if len(reqs) == 0 {
+		return nil
+	}
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		s.opt.Log.Error("rpc: panic in connect", "panic", p, "stack", string(debug.Stack()))
+		results = make([]logic.ConnectResult, len(reqs))
+		for i := range reqs {
+			results[i] = logic.ConnectResult{Link: reqs[i].Link, Status: logic.StatusUnavailable, Message: "a defect of the server"}
+		}
+	}()
+	return s.svc.Connect(ctx, server, reqs)
 }
 
 func connects(in []*logicpb.Connect) []logic.ConnectRequest {
