@@ -21,6 +21,7 @@ var accepting = []test{
 	{"accepting/a port in use is an error", acceptInUse},
 	{"accepting/options that make no sense are errors", acceptBadOptions},
 	{"accepting/pauses without descriptors and goes on", acceptStarved},
+	{"accepting/opening without descriptors leaves nothing", openStarved},
 	{"accepting/ends at StopAccept, and links live on", acceptStop},
 }
 
@@ -159,7 +160,7 @@ func acceptStarved(t *testing.T, open Open) {
 		for range waiting {
 			socks = append(socks, socket(t))
 		}
-		relieve := starve(t)
+		relieve := starve(t, 0)
 		for _, fd := range socks {
 			connect(t, fd, r.engine.Addrs()[0])
 		}
@@ -198,9 +199,9 @@ func connect(t *testing.T, fd int, to net.Addr) {
 	}
 }
 
-// starve leaves the process no descriptor, until the function that it returns
-// is called.
-func starve(t *testing.T) (relieve func()) {
+// starve leaves the process spare descriptors only, until the function that it
+// returns is called.
+func starve(t *testing.T, spare int) (relieve func()) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
@@ -221,6 +222,10 @@ func starve(t *testing.T) (relieve func()) {
 		}
 		hogs = append(hogs, fd)
 	}
+	for range spare {
+		unix.Close(hogs[len(hogs)-1])
+		hogs = hogs[:len(hogs)-1]
+	}
 	return func() {
 		for _, fd := range hogs {
 			unix.Close(fd)
@@ -228,6 +233,35 @@ func starve(t *testing.T) (relieve func()) {
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// openStarved lets every step of opening be the one that fails.
+func openStarved(t *testing.T, open Open) {
+	if !inChild(t, "starved") {
+		return
+	}
+	checkLeaks(t)
+	failed := 0
+	for spare := range 12 {
+		relieve := starve(t, spare)
+		e, err := open(poller.Options{
+			Loops:      3,
+			Listen:     []string{"127.0.0.1:0", "127.0.0.2:0"},
+			NewHandler: func(l poller.Loop) poller.Handler { return newReferee(l) },
+		})
+		relieve()
+		switch {
+		case err == nil:
+			e.Stop(context.Background())
+		case !errors.Is(err, syscall.EMFILE):
+			t.Errorf("with %d descriptors: %v", spare, err)
+		default:
+			failed++
+		}
+	}
+	if failed == 0 {
+		t.Error("opening never failed")
 	}
 }
 

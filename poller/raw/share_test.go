@@ -1,0 +1,57 @@
+//go:build linux || darwin || freebsd
+
+package raw
+
+import (
+	"net"
+	"testing"
+
+	"github.com/oortim/oort/poller"
+)
+
+// Where the kernel does not deal connects (macOS) the loops accept from one
+// socket. That needs nothing of macOS, so it is tested everywhere.
+func TestLoopsShareAListener(t *testing.T) {
+	opened := make(chan poller.ID, 1)
+	o, err := poller.Options{NewHandler: func(poller.Loop) poller.Handler { return nil }}.WithDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{opts: o, done: make(chan struct{})}
+	e.running.Store(2)
+	for i := range 2 {
+		l, err := newLoop(e, i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.handler = &echo{loop: l, size: 1, ids: opened, wait: -1}
+		e.loops = append(e.loops, l)
+	}
+	addr, err := e.loops[0].listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.loops[1].share(e.loops[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range e.loops {
+		go l.run()
+	}
+	for range 50 {
+		c, err := net.Dial("tcp", addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-opened
+		c.Close()
+	}
+	e.stopping.Store(true)
+	e.kick()
+	<-e.done
+	if n := e.Stats().Accepted; n != 50 {
+		t.Errorf("accepted %d of 50", n)
+	}
+	if _, err := net.Dial("tcp", addr.String()); err == nil {
+		t.Error("the socket is still listened on")
+	}
+}
