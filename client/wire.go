@@ -41,9 +41,8 @@ func dialWire(ctx context.Context, o *Options) (wire, error) {
 	return &tcpWire{conn: conn, timeout: o.Timeout, max: o.MaxFrame}, nil
 }
 
-// readBuffer is what a TCP link reads into. It grows to the longest frame and
-// shrinks again, so a thousand idle links cost half a megabyte and not four as
-// with bufio.
+// readBuffer is what an idle link reads into, where bufio would take 4 KiB. It
+// grows to the longest frame and shrinks again.
 const readBuffer = 512
 
 type tcpWire struct {

@@ -220,6 +220,26 @@ func TestSay(t *testing.T) {
 	}
 }
 
+func TestJoinByNodes(t *testing.T) {
+	addr := strings.TrimPrefix(comet(t, mk(1000, "found")), "tcp://")
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"code":0,"data":{"tcp_port":3101,"nodes":["`+addr+`"]}}`)
+	}))
+	defer api.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	out := new(lines)
+	if err := run(context.Background(), "", out, "join", "live://1", "--api", api.URL, "--count", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); !strings.Contains(got, "-- in live://1 at tcp://"+addr) || !strings.Contains(got, "found") {
+		t.Errorf("got\n%s", got)
+	}
+	var said strings.Builder
+	if err := run(context.Background(), "", &said, "say", "hi", "--api", api.URL); err != nil || said.String() != "HI\n" {
+		t.Errorf("say: %q, %v", said.String(), err)
+	}
+}
+
 func TestSend(t *testing.T) {
 	requests := make(chan string, 1)
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

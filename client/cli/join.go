@@ -25,7 +25,8 @@ func (j *Join) Examples() string {
 	oort client join live://1000
 	oort client join live://1000 --addr ws://127.0.0.1:3102/sub --mid 7
 	oort client join live://1000 --accepts 1000,18 --json | jq -r .body
-	oort client join live://1000 --count 1`
+	oort client join live://1000 --count 1
+	oort client join live://1000 --api http://127.0.0.1:3111`
 }
 
 // errCounted ends a join that has seen Count messages.
@@ -34,7 +35,7 @@ var errCounted = errors.New("all counted")
 // Run joins and prints to out. Ctrl-C (ctx) is its normal end.
 func (j *Join) Run(ctx context.Context, out io.Writer) error {
 	p := newPrinter(out, j.JSON)
-	s := &client.Session{Options: j.options(p), OnConnect: func(c *client.Client) { j.connected(ctx, c, p) }}
+	s := &client.Session{Options: j.options(p), Addrs: j.addrs(), OnConnect: func(c *client.Client) { j.connected(ctx, c, p) }}
 	var last error
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -75,12 +76,8 @@ func (j *Join) options(p *printer) client.Options {
 // connected says so, and asks at once how many are there; the reply reaches
 // the printer by OnOnline.
 func (j *Join) connected(ctx context.Context, c *client.Client, p *printer) {
-	p.connected(j.Room, j.Addr)
+	p.connected(j.Room, c.Addr())
 	go c.Heartbeat(ctx) // ends with the link, whose end OnLost tells
-}
-
-func (l *Link) options() client.Options {
-	return client.Options{Addr: l.Addr, Mid: l.Mid, Key: l.Key, Token: l.Token, Accepts: l.Accepts, Platform: l.Platform}
 }
 
 // Validate refuses what no server takes.

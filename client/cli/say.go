@@ -32,6 +32,13 @@ func (s *Say) Run(ctx context.Context, out io.Writer) error {
 	defer cancel()
 	o := s.Link.options()
 	o.Room = s.Room
+	if find := s.addrs(); find != nil {
+		addrs, err := find(ctx)
+		if err != nil {
+			return err
+		}
+		o.Addr = addrs[0]
+	}
 	c, err := client.Dial(ctx, o)
 	if err != nil {
 		return err

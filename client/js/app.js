@@ -265,6 +265,14 @@ function saveSettings() {
   enter(room);
 }
 
+// copy selects the command too: without TLS a page has no clipboard.
+async function copy() {
+  getSelection().selectAllChildren($("curl"));
+  await navigator.clipboard?.writeText($("curl").textContent).catch(() => {});
+  if (navigator.clipboard) $("copy").textContent = "Copied";
+  setTimeout(() => { $("copy").textContent = "Copy"; }, 1500);
+}
+
 // each second: numbers, the line, and what a screen reader is told.
 function second() {
   meter.tick();
@@ -279,6 +287,6 @@ $("compose").addEventListener("submit", submit);
 $("latest").addEventListener("click", () => feed.toEnd());
 $("open-settings").addEventListener("click", openSettings);
 $("settings").addEventListener("close", saveSettings);
-$("copy").addEventListener("click", () => navigator.clipboard?.writeText($("curl").textContent));
+$("copy").addEventListener("click", copy);
 setInterval(second, 1000);
 enter(room);
