@@ -15,11 +15,13 @@ import (
 func TestDrain(t *testing.T) {
 	for _, engine := range []string{"epoll", "std"} {
 		t.Run("serve/"+engine, func(t *testing.T) {
-			g := rig.StartServe(t, bin, engine)
+			t.Parallel()
+			g := rig.StartServe(t, bin, engine, "--drain-window", "1s")
 			testDrain(t, g, g.Serve)
 		})
 	}
 	t.Run("comet", func(t *testing.T) {
+		t.Parallel()
 		g := rig.StartCluster(t, bin, "epoll", 1)
 		testDrain(t, g, g.Comets[0])
 		for _, o := range []*rig.Oort{g.Job, g.Logic} {

@@ -23,6 +23,7 @@ func TestKill(t *testing.T) {
 		{"logic", func(g *rig.Gateway) *rig.Oort { return g.Logic }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			g := rig.StartCluster(t, bin, "epoll", 2)
 			links := dialLinks(t, g, 40, 2)
 			p := startPusher(t, g.API)
