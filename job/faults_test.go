@@ -3,6 +3,7 @@ package job_test
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -342,7 +343,45 @@ func TestJobIsKilled(t *testing.T) {
 	}
 }
 
-// jobEnv tells this test binary to be a job: broker, server, address, instance.
+// TestAllIsKilled: broker and job live in one process, as in `oort serve`, and
+// die with it, by SIGKILL, while pushes go on. What was acknowledged arrives once
+// they are back, within seconds.
+func TestAllIsKilled(t *testing.T) {
+	b := startBroker(t, broker.Config{}) // only for a free port
+	addr := b.Addr()
+	b.Close()
+	dir := t.TempDir()
+	w := &world{t: t, want: make(map[int32][]string)}
+	c, entry := w.comet("c1@1")
+	args := []string{addr, string(entry.Server), entry.Addr, "serve", dir}
+	kill := startProcess(t, args...)
+	eventually(t, "the broker is up", func() bool {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		return true
+	})
+	makeTopic(t, addr, 3)
+	w.push = newProducer(t, addr)
+	for round := range 4 {
+		for c.Count() < w.n-50 || w.n < 400*(round+1) {
+			w.pushes(30, 3)
+			time.Sleep(pace)
+		}
+		kill()
+		died := time.Now()
+		kill = startProcess(t, args...)
+		w.pushes(30, 3)
+		waitApplied(t, c, w.n)
+		t.Logf("all is there %v after the start", time.Since(died).Round(time.Millisecond))
+	}
+	checkOrder(t, c.Applied(), w.want)
+}
+
+// jobEnv tells this test binary to be a job: broker, server, address, instance,
+// and if it is to be the broker too, its data directory.
 const jobEnv = "OORT_TEST_JOB"
 
 // startProcess starts a job as a process; kill it with what is returned.
@@ -365,6 +404,11 @@ func startProcess(t testing.TB, args ...string) (kill func()) {
 // beJob runs a job until it is killed.
 func beJob(args []string) error {
 	ctx := context.Background()
+	if len(args) > 4 {
+		if _, err := broker.Open(broker.Config{Listen: args[0], DataDir: args[4]}); err != nil {
+			return err
+		}
+	}
 	source, err := consume.Open(ctx, consume.Config{
 		Brokers: args[:1], Instance: args[3], Session: time.Second, Commit: 20 * time.Millisecond,
 	})
