@@ -72,6 +72,7 @@ func (b *bucket) denied(r *record, c *Connected) {
 // which follows the reply finds it. The room's blocks are written at the end of
 // a turn, so the reply comes before them.
 func (b *bucket) welcome(r *record, c *Connected) {
+	b.fresh--
 	r.state, r.mid, r.epoch = live, c.Mid, c.Epoch
 	r.setKey(c.Key)
 	b.m.live.Add(1)

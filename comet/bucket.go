@@ -3,6 +3,7 @@ package comet
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/oortim/oort/comet/link"
@@ -30,7 +31,8 @@ type bucket struct {
 	outs    map[uint32]*outbox
 	origins map[uint32]string // of upgrades that have not authenticated yet
 	spare   []*outbox
-	young   []poller.ID // not yet authenticated when they came; oldest first
+	young   []poller.ID // links that came, oldest first, with all that are fresh
+	fresh   int         // links that are not authenticated
 	auths   int         // connects under way
 	casts   []*cast
 	leave   *farewell
@@ -84,28 +86,39 @@ func (b *bucket) OnOpen(id poller.ID, c poller.Conn) {
 	r := b.links.At(id.Slot)
 	role := b.s.roles[c.Listener]
 	b.number++
+	b.fresh++
 	*r = record{
 		id: id, state: young, listener: uint8(c.Listener), born: b.tick(), heard: b.tick(), refilled: b.tick(),
-		tokens: uint16(b.s.cfg.Limits.Burst),
-		number: uint64(b.loop.Index())<<48 | b.number,
+		tokens: uint32(b.s.cfg.Limits.Burst) * tokensAFrame,
+		number: b.lastNumber(),
 		dec:    link.NewDecoder(role, b.s.cfg.Proxy != nil),
 	}
 	r.setSource(c.Remote.Addr())
 	b.m.opened.Add(1)
 	b.wheel.Set(id.Slot, b.now().Add(b.s.cfg.Times.Handshake))
-	if b.s.links.Add(1) > int64(b.s.cfg.Limits.Links) && !b.shed() {
-		b.end(r, ReasonOverloaded)
-		return
-	}
-	b.young = append(b.young, id)
+	over := b.s.links.Add(1) > int64(b.s.cfg.Limits.Links)
 	switch {
-	case b.s.cfg.Proxy != nil:
-		if !listed(b.s.cfg.Proxy, r.addr()) {
-			b.end(r, ReasonBadProxy)
-		}
-	case !b.admit(r):
-		b.end(r, ReasonSourceLimit)
+	case b.s.draining.Load(): // accepted before the listeners closed
+		b.turnAway(r, ReasonDraining)
+	case b.s.cfg.Proxy != nil && !listed(b.s.cfg.Proxy, r.addr()):
+		b.turnAway(r, ReasonBadProxy)
+	case b.s.cfg.Proxy == nil && !b.admit(r):
+		b.turnAway(r, ReasonSourceLimit)
+	case over && !b.shed():
+		b.turnAway(r, ReasonOverloaded)
+	default:
+		b.young = append(b.young, id)
 	}
+}
+
+// lastNumber is the number of the link that came last to this loop.
+func (b *bucket) lastNumber() uint64 { return uint64(b.loop.Index())<<48 | b.number }
+
+// turnAway ends a link at once. It gets no time to read why: during a flood,
+// those that linger would take the descriptors.
+func (b *bucket) turnAway(r *record, why Reason) {
+	b.end(r, why)
+	b.loop.Close(r.id, ended(why))
 }
 
 // admit counts the link in at its source.
@@ -131,25 +144,32 @@ func (b *bucket) shed() bool {
 	for len(b.young) > 0 {
 		id := b.young[0]
 		b.young = b.young[1:]
-		if r := b.at(id); r != nil && (r.state == young || r.state == asking) {
-			b.end(r, ReasonOverloaded)
-			b.loop.Close(id, ended(ReasonOverloaded))
+		if b.isFresh(id) {
+			b.turnAway(b.at(id), ReasonOverloaded)
 			return true
 		}
 	}
 	return false
 }
 
-// trimYoung forgets those at the front that are young no more.
+func (b *bucket) isFresh(id poller.ID) bool {
+	r := b.at(id)
+	return r != nil && (r.state == young || r.state == asking)
+}
+
+// trimYoung forgets those at the front that are fresh no more, and all of them
+// when they are more than the fresh ones: so the list is bounded by the links,
+// however long the oldest stays and however many come and go meanwhile.
 func (b *bucket) trimYoung() {
-	for len(b.young) > 0 {
-		r := b.at(b.young[0])
-		if r != nil && (r.state == young || r.state == asking) {
-			return
-		}
+	for len(b.young) > 0 && !b.isFresh(b.young[0]) {
 		b.young = b.young[1:]
 	}
-	b.young = nil
+	if len(b.young) > 2*b.fresh+1024 {
+		b.young = slices.DeleteFunc(b.young, func(id poller.ID) bool { return !b.isFresh(id) })
+	}
+	if len(b.young) == 0 {
+		b.young = nil
+	}
 }
 
 // OnClose frees the slot; the last thing that happens to a link.
@@ -208,12 +228,15 @@ func (b *bucket) withdraw(r *record, why Reason) {
 		r.counted = false
 	}
 	switch was {
+	case young:
+		b.fresh--
 	case asking:
+		b.fresh--
 		b.loop.Resume(r.id)
 	case live:
 		b.m.live.Add(-1)
 		k := r.keyString()
-		b.s.keys.remove(k, uint32(b.loop.Index()), r.id)
+		b.s.keys.remove(k, place{loop: uint32(b.loop.Index()), id: r.id, epoch: r.epoch})
 		b.s.pump.disconnect(Disconnect{Link: r.number, Key: k, Mid: r.mid, Epoch: r.epoch})
 	}
 }
@@ -295,7 +318,8 @@ func (b *bucket) publish() {
 // OnStop has nothing left to do: every link has been closed.
 func (b *bucket) OnStop() { b.publish() }
 
-// joinRoom makes the link a member; false if there are too many rooms.
+// joinRoom makes the link a member; false if there are too many rooms. Loops
+// that make their last room at the same moment can pass the limit by one each.
 func (b *bucket) joinRoom(r *record, name ident.Room) bool {
 	if b.s.rooms.Load() >= int64(b.s.cfg.Limits.Rooms) && !b.s.census.has(name) {
 		return false
@@ -311,7 +335,7 @@ func (b *bucket) upToDate(r *record) bool { return !r.stalled && !r.hasOut }
 // leaveRoom takes the link out of its room; the rest of a block that it has
 // begun becomes the first of its outbox.
 func (b *bucket) leaveRoom(r *record, name ident.Room, why func(*room.Stats) *uint64) {
-	rest := b.rooms.Leave(r.id, why)
+	rest, begun := b.rooms.Leave(r.id, why)
 	b.s.rooms.Add(int64(b.s.census.add(name, b.loop.Index(), -1)))
-	b.prepend(r, rest)
+	b.prepend(r, rest, begun)
 }

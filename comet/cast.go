@@ -12,9 +12,9 @@ type cast struct {
 	msg   *room.Msg
 	next  uint32 // slot
 	end   uint32 // the slots that were in use when it began
+	last  uint64 // number of the last link then: later ones are not concerned
 	speed float64
 	since time.Time
-	begun uint32 // slot at since
 }
 
 const (
@@ -64,18 +64,20 @@ func (c *cast) pause() time.Duration {
 func (b *bucket) castOn(c *cast, ahead uint32, now time.Time) {
 	to := min(c.end, ahead, c.next+castSlice)
 	if c.speed > 0 {
-		due := c.begun + uint32(now.Sub(c.since).Seconds()*c.speed) + 1
-		to = min(to, due)
+		due := now.Sub(c.since).Seconds()*c.speed + 1
+		to = uint32(min(float64(to), due))
 	}
 	expired := c.msg.Expires != 0 && c.msg.Expires <= now.UnixMicro()
-	for ; c.next < to; c.next++ {
+	for c.next < to {
 		r := b.links.At(c.next)
+		c.next++ // first, so that a panic comes once
 		switch {
-		case r.state != live:
+		case r.state != live || r.number > c.last:
+		case !b.sets.At(r.set).Wants(c.msg.Op):
 		case expired:
 			b.m.dropped[dropExpired].Add(1)
 		default:
-			b.pushTo(r, c.msg)
+			b.direct(r, c.msg)
 		}
 	}
 }
@@ -95,17 +97,20 @@ func (b *bucket) sayFarewell(now time.Time) (wait time.Duration) {
 	if !f.fixed {
 		f.end, f.fixed = b.slots, true
 	}
-	to := f.end
+	due := f.end
 	if gone := now.Sub(f.since); gone < f.window {
-		to = uint32(float64(f.end) * gone.Seconds() / f.window.Seconds())
+		due = uint32(float64(f.end) * gone.Seconds() / f.window.Seconds())
 	}
-	to = min(to, f.next+castSlice)
+	to := min(due, f.next+castSlice)
 	for ; f.next < to; f.next++ {
 		if r := b.links.At(f.next); r.state != free && r.state != leaving {
 			b.end(r, ReasonDraining)
 		}
 	}
-	if f.next < f.end {
+	switch {
+	case f.next < due:
+		return 0
+	case f.next < f.end:
 		return castBeat
 	}
 	b.leave = nil

@@ -63,6 +63,7 @@ type Server struct {
 
 	cancel  context.CancelFunc
 	helpers sync.WaitGroup
+	over    chan struct{} // closed when the loops have ended
 	stopped sync.Once
 }
 
@@ -74,7 +75,7 @@ func Open(cfg Config, logic Logic) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, logic: logic, start: time.Now(), nudge: make(chan struct{}, 1),
+		cfg: cfg, logic: logic, start: time.Now(), nudge: make(chan struct{}, 1), over: make(chan struct{}),
 		decode:  link.Limits{Frame: cfg.Limits.Frame, Head: cfg.Limits.Head},
 		keys:    newDirectory(),
 		census:  newCensus(cfg.Loops),
@@ -83,9 +84,9 @@ func Open(cfg Config, logic Logic) (*Server, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	s.pump = newPump(logic, cfg.Times.Sessions, &s.forgotten)
+	s.pump = newPump(logic, cfg.Times.Sessions, &s.forgotten, s.over)
 	s.messages = messages{
-		logic: logic, timeout: cfg.Times.Sessions, log: cfg.Log, ctx: ctx,
+		logic: logic, timeout: cfg.Times.Sessions, log: cfg.Log, ctx: ctx, over: s.over,
 		slots: make(chan struct{}, cfg.Limits.Messages),
 	}
 	for range cfg.Loops {
@@ -145,13 +146,7 @@ func (s *Server) panicked(loop int, value any, stack []byte) {
 func (s *Server) work(ctx context.Context) {
 	go s.lease.run(ctx)
 	for range pumpWorkers {
-		s.helpers.Go(func() {
-			select {
-			case <-s.lease.settled:
-				s.pump.run(ctx)
-			case <-ctx.Done():
-			}
-		})
+		s.helpers.Go(func() { s.pump.run(ctx) })
 	}
 }
 
@@ -220,6 +215,7 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 			g.close()
 		}
 		err = s.engine.Stop(ctx)
+		close(s.over)
 		s.pump.end()
 		ended := make(chan struct{})
 		go func() {
@@ -244,11 +240,11 @@ func (s *Server) Stop(ctx context.Context) (err error) {
 }
 
 // post hands a task to a loop from a loop: it never waits. If the queue is
-// full, a goroutine does.
+// full, a goroutine does, for as long as there are loops.
 func (s *Server) post(loop int, t poller.Task) {
 	l := s.buckets[loop].loop
 	if !l.Post(t) {
-		go patiently(l, t)
+		go patiently(s.over, l, t)
 	}
 }
 
@@ -264,9 +260,16 @@ func (s *Server) mustPost(loop int, t poller.Task) error {
 	return nil
 }
 
+// maxOrigin bounds an Origin, which is kept until authentication: a scheme, a
+// name of at most 253 bytes (RFC 1035) and a port need no more.
+const maxOrigin = 300
+
 func (s *Server) originAllowed(q *ws.Request) bool {
 	if !q.HasOrigin {
 		return !s.cfg.RequireOrigin
+	}
+	if len(q.Origin) > maxOrigin {
+		return false
 	}
 	return s.cfg.Origins == nil || slices.Contains(s.cfg.Origins, q.Origin)
 }

@@ -3,6 +3,7 @@ package comet
 import (
 	"hash/maphash"
 	"sync"
+	"time"
 
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/ident"
@@ -29,6 +30,7 @@ type directory struct {
 type keyShard struct {
 	mu     sync.Mutex
 	places map[uint64]place // guarded by mu
+	bars   bars             // guarded by mu
 }
 
 func newDirectory() *directory {
@@ -44,14 +46,14 @@ func (d *directory) at(k ident.Key) (*keyShard, uint64) {
 	return &d.shards[h%dirShards], h
 }
 
-// put enters p for k unless a later epoch stands there. It returns the other
-// one of the two, the loser, which the caller closes.
+// put enters p for k unless a later epoch stands there, or was there a moment
+// ago. It returns the other one of the two, the loser, which the caller closes.
 func (d *directory) put(k ident.Key, p place) (loser place, had bool) {
 	s, h := d.at(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old, had := s.places[h]
-	if had && old.epoch > p.epoch {
+	if had && old.epoch > p.epoch || s.bars.hold(h, p.epoch) {
 		return p, true
 	}
 	s.places[h] = p
@@ -67,15 +69,48 @@ func (d *directory) find(k ident.Key) (place, bool) {
 	return p, ok
 }
 
-// remove takes k out if it is still p.
-func (d *directory) remove(k ident.Key, loop uint32, id poller.ID) {
+// remove takes k out if it is still p, and bars what logged in before p.
+func (d *directory) remove(k ident.Key, p place) {
 	s, h := d.at(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p, ok := s.places[h]; ok && p.loop == loop && p.id == id {
+	if s.places[h] == p {
 		delete(s.places, h)
+		s.bars.put(h, p.epoch, time.Now())
 	}
 }
+
+// bar keeps logins of k with an epoch up to this one out, for those that are on
+// their way from logic.
+func (d *directory) bar(k ident.Key, epoch uint64) {
+	s, h := d.at(k)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bars.put(h, epoch, time.Now())
+}
+
+// bars remember for a while up to which epoch a key is out of date. Answers of
+// logic can overtake each other, and a kick the answer that it concerns: a login
+// that comes after a later one has come and gone, or after its kick, must not
+// live. Two generations: what was put is held for barFor at least.
+type bars struct {
+	now, old map[uint64]uint64
+	turned   time.Time
+}
+
+const (
+	barFor  = 30 * time.Second // longer than an exchange with logic may take
+	barMost = 4096             // a generation and shard; beyond it they turn early
+)
+
+func (b *bars) put(h, epoch uint64, at time.Time) {
+	if b.now == nil || len(b.now) >= barMost || at.Sub(b.turned) > barFor {
+		b.old, b.now, b.turned = b.now, map[uint64]uint64{}, at
+	}
+	b.now[h] = max(b.now[h], epoch)
+}
+
+func (b *bars) hold(h, epoch uint64) bool { return epoch <= max(b.now[h], b.old[h]) && epoch > 0 }
 
 // census says which loops have a room, and how many links of it, here and in
 // the whole cluster.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -140,25 +139,27 @@ func (b *bucket) closing(r *record, payload []byte) {
 	b.endWith(r, ReasonPeer, code, 0)
 }
 
-// spend takes n tokens of the link's rate; false, and the link's end, if it
+// spend takes n frames from the link's allowance; false, and the link's end, if it
 // has none left.
-func (b *bucket) spend(r *record, n uint16) bool {
+func (b *bucket) spend(r *record, n uint32) bool {
 	now := b.tick()
-	if gone := now - r.refilled; gone > 0 {
-		more := uint64(gone) * uint64(b.s.cfg.Limits.Rate) * uint64(wheel.Tick) / uint64(time.Second)
-		if more > 0 {
-			r.tokens = uint16(min(uint64(r.tokens)+more, uint64(b.s.cfg.Limits.Burst)))
-			r.refilled = now
-		}
-	}
-	r.heard = now
-	if r.tokens < n {
+	more := uint64(now-r.refilled) * uint64(b.s.cfg.Limits.Rate) * uint64(wheel.Tick/tokenTime)
+	r.tokens = uint32(min(uint64(r.tokens)+more, uint64(b.s.cfg.Limits.Burst)*tokensAFrame))
+	r.refilled, r.heard = now, now
+	if r.tokens < n*tokensAFrame {
 		b.end(r, ReasonFlood)
 		return false
 	}
-	r.tokens -= n
+	r.tokens -= n * tokensAFrame
 	return true
 }
+
+// A frame costs a thousand tokens, so that a link gets as many of them each
+// millisecond as its rate has frames a second, and refilling rounds nothing.
+const (
+	tokensAFrame = 1000
+	tokenTime    = time.Second / tokensAFrame
+)
 
 // frame handles one frame of the client.
 func (b *bucket) frame(r *record, f *frame.Frame) {
@@ -244,11 +245,21 @@ func (b *bucket) changeAccepts(r *record, f *frame.Frame) {
 		b.end(r, ReasonOverloaded)
 		return
 	}
+	b.wantOps(r, next)
+	b.answer(r, f.Op+1, f.Seq, nil)
+}
+
+// wantOps gives the link another set of accepts. What it was still to get
+// under the old one is dropped, and told.
+func (b *bucket) wantOps(r *record, next room.Accepts) {
 	old := r.set
 	r.set = b.sets.Intern(next)
-	b.prepend(r, b.rooms.Change(r.id, r.set, b.upToDate(r)))
+	rest, begun, missed := b.rooms.Change(r.id, r.set, b.upToDate(r))
+	b.prepend(r, rest, begun)
 	b.sets.Release(old)
-	b.answer(r, f.Op+1, f.Seq, nil)
+	if missed > 0 {
+		b.tellGap(r, b.rooms.In(r.id), missed)
+	}
 }
 
 // parseOps reads ops separated by commas.
@@ -265,12 +276,4 @@ func parseOps(body []byte, most int) ([]uint32, bool) {
 		ops = append(ops, uint32(op))
 	}
 	return ops, true
-}
-
-// message hands a client's message on; its answer comes as a task.
-func (b *bucket) message(r *record, f *frame.Frame) {
-	m := Message{Mid: r.mid, Key: r.keyString(), Room: b.rooms.In(r.id), Seq: f.Seq, Body: slices.Clone(f.Body)}
-	if !b.s.messages.hand(b.loop, r.id, m) {
-		b.end(r, ReasonOverloaded)
-	}
 }

@@ -8,8 +8,10 @@ import (
 )
 
 // lease is the comet's claim to be alive, renewed at logic every few seconds.
-// While it cannot be renewed the links stay, and new ones are refused by the
-// fact that logic does not answer them.
+// While it cannot be renewed the links stay, and new ones are answered as
+// unavailable, since logic does not answer them. Settling is once, at the
+// start: later, jobs keep a comet that is absent from the registry as long as
+// their stream to it lives.
 type lease struct {
 	s       *Server
 	counter uint64 // of renewals; owned by run
@@ -61,7 +63,10 @@ func (l *lease) renew(ctx context.Context) error {
 	}
 	l.s.census.learn(got.Rooms, r.Rooms)
 	if l.until.Swap(begun.Add(got.Lease).UnixNano()) == 0 {
-		time.AfterFunc(l.s.cfg.Times.Settle, func() { close(l.settled) })
+		time.AfterFunc(l.s.cfg.Times.Settle, func() {
+			close(l.settled)
+			l.s.pump.begin()
+		})
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package comet
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/oortim/oort/poller"
@@ -16,6 +17,7 @@ type messages struct {
 	log     *slog.Logger
 	slots   chan struct{} // one a message under way
 	ctx     context.Context
+	over    <-chan struct{} // closed when the loops have ended
 }
 
 // answer is logic's answer to one message.
@@ -38,9 +40,9 @@ func (m *messages) hand(l poller.Loop, id poller.ID, msg Message) bool {
 		body, err := m.logic.Receive(ctx, msg)
 		if err != nil {
 			m.log.Debug("client message not taken", "error", err)
-			body = []byte(`{"error":"unavailable"}`)
+			body = []byte(notTaken)
 		}
-		patiently(l, poller.Task{Kind: taskAnswer, ID: id, Ref: &answer{msg.Seq, body}})
+		patiently(m.over, l, poller.Task{Kind: taskAnswer, ID: id, Ref: &answer{msg.Seq, body}})
 	}()
 	return true
 }
@@ -52,8 +54,27 @@ func (m *messages) wait() {
 	}
 }
 
+// notTaken answers a message that logic did not get.
+const notTaken = `{"error":"unavailable"}`
+
+// askedMost is how many messages of one link may be under way, so that one
+// link cannot take all the slots.
+const askedMost = 16
+
+// message hands a client's message on; its answer comes as a task. One that
+// cannot be taken is answered at once: what others do ends no link.
+func (b *bucket) message(r *record, f *frame.Frame) {
+	m := Message{Mid: r.mid, Key: r.keyString(), Room: b.rooms.In(r.id), Seq: f.Seq, Body: slices.Clone(f.Body)}
+	if r.asked == askedMost || !b.s.messages.hand(b.loop, r.id, m) {
+		b.answer(r, frame.OpMessageReply, f.Seq, []byte(notTaken))
+		return
+	}
+	r.asked++
+}
+
 func (b *bucket) answered(id poller.ID, a *answer) {
 	if r := b.at(id); r != nil && r.state == live {
+		r.asked--
 		b.reply(r, frame.Append(nil, frame.OpMessageReply, a.seq, a.body))
 	}
 }

@@ -1,8 +1,12 @@
 package comet
 
 import (
+	"slices"
+
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/frame"
+	"github.com/oortim/oort/proto/ident"
 	"github.com/oortim/oort/proto/ws"
 )
 
@@ -17,6 +21,8 @@ type outbox struct {
 	buf  []byte
 	off  int   // bytes of buf that are sent
 	ends []int // where in buf a push ends, for the count
+
+	missed uint64 // direct pushes that found it full, to be told when it is empty
 }
 
 const (
@@ -43,7 +49,25 @@ func (b *bucket) direct(r *record, m *room.Msg) {
 	b.buf = room.AppendFrame(b.buf[:0], r.enc, m.Frame)
 	if !b.send(r, b.buf, true) {
 		b.m.dropped[dropFull].Add(1)
+		b.outs[r.id.Slot].missed++
 	}
+}
+
+// tellGap tells a link, if it wants to know, that it missed messages of a room,
+// or direct ones where name is empty.
+func (b *bucket) tellGap(r *record, name ident.Room, missed uint64) {
+	if b.sets.At(r.set).Wants(uint32(frame.OpGap)) {
+		b.insist(r, room.GapMarker(name, r.enc, missed))
+	}
+}
+
+// insist is send for what is small and comes once: the limit does not apply.
+func (b *bucket) insist(r *record, wire []byte) {
+	if r.stalled || r.hasOut {
+		b.queue(r, wire, false)
+		return
+	}
+	b.send(r, wire, false)
 }
 
 // Stalled starts the write deadline. room.Owner.
@@ -99,6 +123,7 @@ func (b *bucket) enqueue(r *record, wire []byte, push bool) bool {
 // queue appends to the outbox; the room waits until it is empty.
 func (b *bucket) queue(r *record, wire []byte, push bool) {
 	o := b.open(r)
+	o.compact()
 	o.buf = append(o.buf, wire...)
 	if push {
 		o.ends = append(o.ends, len(o.buf))
@@ -106,17 +131,31 @@ func (b *bucket) queue(r *record, wire []byte, push bool) {
 	b.stall(r)
 }
 
-// prepend puts the rest of a begun block in front of everything.
-func (b *bucket) prepend(r *record, rest []byte) {
+// compact drops what was sent when it is the larger part, so that an outbox
+// that is never quite empty does not grow.
+func (o *outbox) compact() {
+	if o.off <= len(o.buf)/2 {
+		return
+	}
+	o.buf = o.buf[:copy(o.buf, o.buf[o.off:])]
+	for i := range o.ends {
+		o.ends[i] -= o.off
+	}
+	o.off = 0
+}
+
+// prepend puts the rest of a begun block, with so many messages, in front of
+// everything. Nothing of the outbox has been begun then.
+func (b *bucket) prepend(r *record, rest []byte, messages int) {
 	if len(rest) == 0 {
 		return
 	}
 	o := b.open(r)
-	o.buf = append(append(make([]byte, 0, len(rest)+len(o.buf)-o.off), rest...), o.buf[o.off:]...)
+	o.buf = slices.Insert(o.buf, o.off, rest...)
 	for i := range o.ends {
-		o.ends[i] += len(rest) - o.off
+		o.ends[i] += len(rest)
 	}
-	o.off = 0
+	o.ends = slices.Insert(o.ends, 0, slices.Repeat([]int{o.off + len(rest)}, messages)...)
 }
 
 func (b *bucket) open(r *record) *outbox {
@@ -175,10 +214,21 @@ func (b *bucket) OnWritable(id poller.ID) {
 
 // drain writes the outbox and reports whether it is empty.
 func (b *bucket) drain(r *record) bool {
-	o := b.outs[r.id.Slot]
-	if o == nil {
-		return true
+	for o := b.outs[r.id.Slot]; o != nil; o = b.outs[r.id.Slot] {
+		if !b.drainOnce(r, o) {
+			return false
+		}
+		missed := o.missed
+		b.dropOutbox(r)
+		if missed > 0 && r.state == live {
+			b.tellGap(r, "", missed)
+		}
 	}
+	return true
+}
+
+// drainOnce writes what the outbox holds and reports whether that was all.
+func (b *bucket) drainOnce(r *record, o *outbox) bool {
 	n, err := b.loop.Write(r.id, o.buf[o.off:])
 	if err != nil {
 		return false
@@ -190,11 +240,7 @@ func (b *bucket) drain(r *record) bool {
 	}
 	b.m.dropped[delivered].Add(uint64(sent))
 	o.ends = append(o.ends[:0], o.ends[sent:]...)
-	if o.off < len(o.buf) {
-		return false
-	}
-	b.dropOutbox(r)
-	return true
+	return o.off == len(o.buf)
 }
 
 // farewell sends op 6 and, on WebSocket, the close frame.
@@ -213,6 +259,6 @@ func (b *bucket) farewell(r *record, why Reason, code uint16, retryMS int) {
 		wire = notice
 	}
 	if len(wire) > 0 {
-		b.send(r, wire, false)
+		b.insist(r, wire)
 	}
 }

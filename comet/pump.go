@@ -17,41 +17,60 @@ const (
 	// goneMost bounds the disconnects that wait while logic is away; beyond it
 	// the oldest is forgotten, and its session ends by its time to live.
 	goneMost = 1 << 20
+	// goneRest is how long disconnects rest after an exchange that failed.
+	goneRest = time.Second
 )
 
 // request is a connect and the link that waits for it.
 type request struct {
 	Connect
-	loop poller.Loop
-	id   poller.ID
+	loop  poller.Loop
+	id    poller.ID
+	since time.Time
 }
 
 // pump carries connects and disconnects to logic in batches: whatever waits
 // when a worker is free goes in one exchange, so a lone connect does not wait
 // and a storm costs few calls. First come, first served; the loops bound what
-// they put in.
+// they put in. Each connect is answered once: by logic, or as unavailable when
+// its exchange fails or it has waited too long for one.
 type pump struct {
 	logic   Logic
-	timeout time.Duration
-	lost    *atomic.Uint64 // disconnects forgotten
+	timeout time.Duration   // of an exchange, and of waiting for one
+	lost    *atomic.Uint64  // disconnects forgotten
+	over    <-chan struct{} // closed when the loops have ended
 
 	mu       sync.Mutex
 	more     *sync.Cond
-	connects []request    // guarded by mu
+	connects []request    // guarded by mu; oldest first
+	overdue  *time.Timer  // guarded by mu; runs while connects wait
 	gone     []Disconnect // guarded by mu
+	open     bool         // guarded by mu: the comet is registered
 	resting  bool         // guarded by mu: disconnects failed lately
 	ended    bool         // guarded by mu
 }
 
-func newPump(l Logic, timeout time.Duration, lost *atomic.Uint64) *pump {
-	p := &pump{logic: l, timeout: timeout, lost: lost}
+func newPump(l Logic, timeout time.Duration, lost *atomic.Uint64, over <-chan struct{}) *pump {
+	p := &pump{logic: l, timeout: timeout, lost: lost, over: over}
 	p.more = sync.NewCond(&p.mu)
 	return p
 }
 
+// begin opens the way to logic; until then connects wait.
+func (p *pump) begin() {
+	p.mu.Lock()
+	p.open = true
+	p.mu.Unlock()
+	p.more.Broadcast()
+}
+
 func (p *pump) connect(r request) {
+	r.since = time.Now()
 	p.mu.Lock()
 	p.connects = append(p.connects, r)
+	if p.overdue == nil {
+		p.overdue = time.AfterFunc(p.timeout, p.giveUp)
+	}
 	p.mu.Unlock()
 	p.more.Signal()
 }
@@ -71,22 +90,54 @@ func (p *pump) goneLocked(list ...Disconnect) {
 	}
 }
 
+// giveUp answers the connects that have waited too long for an exchange.
+func (p *pump) giveUp() {
+	for _, r := range p.late() {
+		p.answer(r, &Connected{Status: StatusUnavailable, Message: "logic is away or behind"})
+	}
+}
+
+// late takes the overdue connects out and sets the timer for the next.
+func (p *pump) late() []request {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, now := 0, time.Now()
+	for n < len(p.connects) && now.Sub(p.connects[n].since) >= p.timeout {
+		n++
+	}
+	late := p.connects[:n:n]
+	p.connects = p.connects[n:]
+	if len(p.connects) == 0 {
+		p.overdue = nil
+		return late
+	}
+	p.overdue.Reset(p.timeout - now.Sub(p.connects[0].since))
+	return late
+}
+
 // take waits for work; ok is false when the pump has ended and nothing is
 // left.
 func (p *pump) take() (connects []request, gone []Disconnect, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.connects) == 0 && (len(p.gone) == 0 || p.resting) {
+	for !p.workLocked() {
 		if p.ended {
 			return nil, nil, false
 		}
 		p.more.Wait()
 	}
 	connects, p.connects = split(p.connects)
-	if !p.resting {
+	if !p.resting || p.ended {
 		gone, p.gone = split(p.gone)
 	}
 	return connects, gone, true
+}
+
+func (p *pump) workLocked() bool {
+	if p.ended {
+		return len(p.gone) > 0
+	}
+	return p.open && (len(p.connects) > 0 || len(p.gone) > 0 && !p.resting)
 }
 
 func split[T any](list []T) (head, tail []T) {
@@ -126,12 +177,21 @@ func (p *pump) exchange(ctx context.Context, requests []request, gone []Disconne
 		} else {
 			c = &results[i]
 		}
-		patiently(r.loop, poller.Task{Kind: taskConnected, ID: r.id, Arg: r.Link, Ref: c})
+		p.answer(r, c)
 	}
 }
 
-// putBack keeps disconnects that failed and lets them rest for a second; at the
-// end there is no second try, and their sessions end by their time to live.
+// answer hands a result to the link's loop. If there is no loop any more, the
+// session is given back here.
+func (p *pump) answer(r request, c *Connected) {
+	took := patiently(p.over, r.loop, poller.Task{Kind: taskConnected, ID: r.id, Arg: r.Link, Ref: c})
+	if !took && c.Status == StatusOK {
+		p.disconnect(Disconnect{Link: r.Link, Key: c.Key, Mid: c.Mid, Epoch: c.Epoch})
+	}
+}
+
+// putBack keeps disconnects that failed and lets them rest; at the end there
+// is no second try, and their sessions end by their time to live.
 func (p *pump) putBack(gone []Disconnect) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,7 +204,7 @@ func (p *pump) putBack(gone []Disconnect) {
 		return
 	}
 	p.resting = true
-	time.AfterFunc(time.Second, func() {
+	time.AfterFunc(goneRest, func() {
 		p.mu.Lock()
 		p.resting = false
 		p.mu.Unlock()
@@ -152,18 +212,29 @@ func (p *pump) putBack(gone []Disconnect) {
 	})
 }
 
-// end lets the workers finish what waits and return.
+// end lets the workers give back the sessions that wait, and return. It is
+// called when the loops have ended, so the connects that wait concern nobody.
 func (p *pump) end() {
 	p.mu.Lock()
 	p.ended = true
+	p.connects = nil
+	if p.overdue != nil {
+		p.overdue.Stop()
+	}
 	p.mu.Unlock()
 	p.more.Broadcast()
 }
 
-// patiently posts t and waits for room in the loop's queue. For goroutines that
-// may wait; a loop that ended takes nothing any more, and need not.
-func patiently(l poller.Loop, t poller.Task) {
-	for wait := time.Millisecond; !l.Post(t) && wait < 10*time.Second; wait *= 2 {
-		time.Sleep(wait)
+// patiently posts t and waits for room in the loop's queue, for as long as
+// there are loops: what it carries has a counterpart there that would wait for
+// ever. False means that over was closed. Not for loops, which must not wait.
+func patiently(over <-chan struct{}, l poller.Loop, t poller.Task) bool {
+	for wait := time.Millisecond; !l.Post(t); wait = min(2*wait, 100*time.Millisecond) {
+		select {
+		case <-over:
+			return false
+		case <-time.After(wait):
+		}
 	}
+	return true
 }

@@ -70,11 +70,15 @@ type pushes struct {
 
 // Apply applies a batch of one partition's records in order and raises the
 // partition's mark when every loop concerned has taken its part. It waits while
-// the loops are behind. Batches of one partition are applied one at a time.
+// the loops are behind. Batches of one partition are applied one at a time; ctx
+// matters only until this one has begun.
 func (s *Server) Apply(ctx context.Context, p Partition, records []Record) ([]Outcome, error) {
 	m := s.marks.at(p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err // the job went while it waited for another's batch
+	}
 	parts := make([]pushes, len(s.buckets))
 	out := make([]Outcome, len(records))
 	for i, r := range records {
@@ -87,7 +91,7 @@ func (s *Server) Apply(ctx context.Context, p Partition, records []Record) ([]Ou
 		m.epoch, m.offset = r.LeaderEpoch, r.Offset
 	}
 	for i := range parts {
-		if err := s.hand(ctx, i, &parts[i]); err != nil {
+		if err := s.hand(i, &parts[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -96,7 +100,7 @@ func (s *Server) Apply(ctx context.Context, p Partition, records []Record) ([]Ou
 
 // hand posts one loop's part, waiting for room. The mark has been raised, so
 // it gives up only when the comet stops.
-func (s *Server) hand(ctx context.Context, loop int, part *pushes) error {
+func (s *Server) hand(loop int, part *pushes) error {
 	if len(part.list) == 0 {
 		return nil
 	}
@@ -184,7 +188,9 @@ func (s *Server) routeAll(p *pushpb.Push, parts []pushes, o *Outcome, now time.T
 	for i := range parts {
 		parts[i].add(delivery{msg: msg, all: true, speed: float64(p.Speed) / float64(len(parts))})
 	}
-	o.Links = int(s.links.Load())
+	for _, m := range s.meters {
+		o.Links += int(m.live.Load())
+	}
 }
 
 func (s *Server) routeKeys(p *pushpb.Push, parts []pushes, o *Outcome, now time.Time) {
@@ -192,6 +198,9 @@ func (s *Server) routeKeys(p *pushpb.Push, parts []pushes, o *Outcome, now time.
 	by := make([]delivery, len(parts))
 	for i, name := range p.Keys {
 		k := ident.Key(name)
+		if kick && i < len(p.Epochs) {
+			s.keys.bar(k, p.Epochs[i])
+		}
 		at, ok := s.keys.find(k)
 		switch {
 		case !ok:
@@ -250,18 +259,18 @@ func (b *bucket) OnTask(t poller.Task) {
 }
 
 func (b *bucket) deliver(part *pushes) {
+	defer b.s.gates[b.loop.Index()].leave(part.bytes) // also after a panic
 	for i := range part.list {
 		d := &part.list[i]
 		switch {
 		case d.room != "":
 			b.rooms.Push(d.room, d.msg)
 		case d.all:
-			b.casts = append(b.casts, &cast{msg: d.msg, end: b.slots, speed: d.speed, since: b.now()})
+			b.casts = append(b.casts, &cast{msg: d.msg, end: b.slots, last: b.lastNumber(), speed: d.speed, since: b.now()})
 		default:
 			b.deliverKeys(d)
 		}
 	}
-	b.s.gates[b.loop.Index()].leave(part.bytes)
 }
 
 func (b *bucket) deliverKeys(d *delivery) {

@@ -41,10 +41,11 @@ type record struct {
 	finSent  bool
 	counted  bool // in the sources' count
 	keyLen   uint8
+	asked    uint8 // client messages under way to logic
 	dec      link.Decoder
 
 	set     room.SetID
-	tokens  uint16 // frames that it may send now
+	tokens  uint32 // what it may send now, tokensAFrame each
 	early   uint32 // bytes before authentication
 	authSeq uint32 // seq of the auth frame
 	// Times in ticks of the wheel since the comet started.

@@ -4,8 +4,8 @@ package room
 // references are the flush that seals it, the ring, and each member that
 // stopped in its middle. All are of one loop, so they are plain numbers.
 type block struct {
-	buf   []byte
-	own   bool // buf goes back to the pool; otherwise it is a message's frame
+	buf   []byte // what is sent: own, or the frame of the only message
+	own   []byte // the block's buffer, kept with it in the pool
 	refs  int
 	count int    // messages in it
 	first uint64 // messages that the cohort sealed before it
@@ -30,19 +30,20 @@ func (p *blocks) take() *block {
 		b.refs = 1
 		return b
 	}
-	return &block{own: true, refs: 1}
+	return &block{refs: 1}
 }
 
 func (p *blocks) release(b *block) {
 	if b.refs--; b.refs > 0 {
 		return
 	}
-	if b.own {
-		poison(b.buf)
-	}
-	if !b.own || cap(b.buf) > pooledBytes || len(p.free) == pooledBlocks {
+	poison(b.own)
+	if len(p.free) == pooledBlocks {
 		return
 	}
-	b.buf = b.buf[:0]
+	if cap(b.own) > pooledBytes {
+		b.own = nil
+	}
+	*b = block{own: b.own[:0]}
 	p.free = append(p.free, b)
 }

@@ -12,9 +12,13 @@ type cohort struct {
 
 	// The ring; empty while nobody lags.
 	ring  []*block
-	bytes int
+	bytes int    // of the ring
 	next  uint64 // number of the block to be sealed next; ring[i] is next-len(ring)+i
 	total uint64 // messages sealed so far
+
+	// waiting is how many of the room's pending messages the members want;
+	// meaningless without members and in the mixed cohort.
+	waiting int
 }
 
 // base is the number of the oldest block in the ring.
@@ -58,17 +62,27 @@ func (t *Table) enter(r *room, m *member, id poller.ID) {
 	i := r.fit(m.enc, m.set)
 	c := r.cohorts[i]
 	m.cohort, m.lagging = uint8(i), false
+	if len(c.members) == 0 && !c.mixed {
+		c.waiting = r.wanted(t.sets.At(c.set))
+	}
 	c.members = append(c.members, id)
 	m.pos = uint32(len(c.members) - 1)
 	t.swap(c, m.pos, uint32(c.ready))
 	c.ready++
 }
 
-// exit takes id out of its cohort.
-func (t *Table) exit(r *room, m *member, id poller.ID, why func(*Stats) *uint64) (rest []byte) {
+// owed is what a member that goes out of its cohort had still to get.
+type owed struct {
+	rest   []byte // of the block that it has begun
+	begun  int    // messages in that block
+	missed uint64 // messages that it will not be given
+}
+
+// exit takes id out of its cohort. What waits for a flush is not owed.
+func (t *Table) exit(r *room, m *member, id poller.ID) (o owed) {
 	c := r.cohorts[m.cohort]
 	if m.lagging {
-		rest = t.settle(c, id, why)
+		o = t.settle(c, id)
 	} else {
 		c.ready--
 		t.swap(c, m.pos, uint32(c.ready))
@@ -77,7 +91,31 @@ func (t *Table) exit(r *room, m *member, id poller.ID, why func(*Stats) *uint64)
 	t.swap(c, m.pos, last)
 	c.members = c.members[:last]
 	t.shrink(c)
-	return rest
+	return o
+}
+
+// waitingFor is how many pending messages a member would have been given.
+func (t *Table) waitingFor(r *room, m *member) int {
+	if c := r.cohorts[m.cohort]; !c.mixed {
+		return c.waiting
+	}
+	return r.wanted(t.sets.At(m.set))
+}
+
+// audience is how many members want op.
+func (t *Table) audience(c *cohort, op uint32) (n int) {
+	if !c.mixed {
+		if t.sets.At(c.set).Wants(op) {
+			return len(c.members)
+		}
+		return 0
+	}
+	for _, id := range c.members {
+		if t.sets.At(t.members.At(id.Slot).set).Wants(op) {
+			n++
+		}
+	}
+	return n
 }
 
 // swap exchanges two members of a cohort.
@@ -94,10 +132,10 @@ func (t *Table) swap(c *cohort, i, j uint32) {
 // lags, and the array when three quarters of it are empty.
 func (t *Table) shrink(c *cohort) {
 	if c.ready == len(c.members) {
-		for _, b := range c.ring {
-			t.pool.release(b)
+		for len(c.ring) > 0 {
+			t.forget(c)
 		}
-		c.ring, c.bytes = nil, 0
+		c.ring = nil
 	}
 	if n := cap(c.members); n > 64 && len(c.members) < n/4 {
 		c.members = append(make([]poller.ID, 0, n/2), c.members...)
@@ -105,7 +143,7 @@ func (t *Table) shrink(c *cohort) {
 }
 
 // send seals msgs for c and writes the block to everyone who is up to date.
-func (t *Table) send(r *room, c *cohort, msgs []*Msg) {
+func (t *Table) send(c *cohort, msgs []*Msg) {
 	if c.mixed {
 		t.sendMixed(c, msgs)
 		return
@@ -140,12 +178,12 @@ func (t *Table) seal(c *cohort, msgs []*Msg) *block {
 	if len(picked) == 0 {
 		return nil
 	}
-	var b *block
+	b := t.pool.take()
 	if c.enc == TCP && len(picked) == 1 {
-		b = &block{buf: picked[0].Frame, refs: 1}
+		b.buf = picked[0].Frame
 	} else {
-		b = t.pool.take()
-		b.buf = appendBlock(b.buf, c.enc, picked, t.lim.Batch)
+		b.own = appendBlock(b.own, c.enc, picked, t.lim.Batch)
+		b.buf = b.own
 	}
 	b.count, b.first = len(picked), c.total
 	c.total += uint64(b.count)
@@ -181,16 +219,28 @@ func (t *Table) keep(c *cohort, b *block) {
 	b.refs++
 	c.ring = append(c.ring, b)
 	c.bytes += len(b.buf)
-	for c.bytes > t.lim.Ring {
-		c.bytes -= len(c.ring[0].buf)
-		t.pool.release(c.ring[0])
-		c.ring[0] = nil
-		c.ring = c.ring[1:]
+	t.ringed += len(b.buf)
+	for len(c.ring) > 0 && (c.bytes > t.lim.Ring || t.ringed > t.lim.Rings) {
+		t.forget(c)
 	}
 }
 
+// forget drops the oldest block of the ring.
+func (t *Table) forget(c *cohort) {
+	b := c.ring[0]
+	c.bytes -= len(b.buf)
+	t.ringed -= len(b.buf)
+	c.ring[0] = nil
+	c.ring = c.ring[1:]
+	t.pool.release(b)
+}
+
+// sendMixed serves the members one by one. It goes from the end to the front,
+// since a member whose socket is full is held meanwhile, and changes places
+// with one that has had its turn.
 func (t *Table) sendMixed(c *cohort, msgs []*Msg) {
-	for _, id := range c.members {
+	for i := len(c.members) - 1; i >= 0; i-- {
+		id := c.members[i]
 		wants := t.sets.At(t.members.At(id.Slot).set)
 		for _, m := range msgs {
 			if wants.Wants(m.Op) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/frame"
+	"github.com/oortim/oort/proto/ident"
 )
 
 // lag is how far a member has come that is not up to date.
@@ -21,21 +22,21 @@ const catchUpBlocks = 16
 // stall makes a ready member lag behind b, block number c.next-1, of which its
 // socket took only so many bytes.
 func (t *Table) stall(c *cohort, id poller.ID, b *block, taken int) {
-	l := &lag{next: c.next - 1, given: b.first}
+	l := lag{next: c.next - 1, given: b.first}
 	if taken > 0 {
 		b.refs++
-		l = &lag{begun: b, off: taken, next: c.next, given: b.first + uint64(b.count)}
+		l = lag{begun: b, off: taken, next: c.next, given: b.first + uint64(b.count)}
 	}
 	t.lagBehind(c, id, l)
 	t.owner.Stalled(id)
 }
 
-func (t *Table) lagBehind(c *cohort, id poller.ID, l *lag) {
+func (t *Table) lagBehind(c *cohort, id poller.ID, l lag) {
 	m := t.members.At(id.Slot)
 	m.lagging = true
 	c.ready--
 	t.swap(c, m.pos, uint32(c.ready))
-	t.lags[id.Slot] = l
+	t.lags[id.Slot] = t.takeLag(l)
 }
 
 // Hold says that the link has bytes of its own to send first. Until the owner
@@ -46,7 +47,7 @@ func (t *Table) Hold(id poller.ID) {
 		return
 	}
 	c := t.rooms[m.room-1].cohorts[m.cohort]
-	t.lagBehind(c, id, &lag{next: c.next, given: c.total})
+	t.lagBehind(c, id, lag{next: c.next, given: c.total})
 }
 
 // MidBlock reports whether the link stopped in the middle of a block, so that
@@ -162,19 +163,22 @@ func (l *lag) unbegin(t *Table) {
 	l.begun = nil
 }
 
-// skip moves a member that fell off the ring to its oldest block.
+// skip moves a member that fell off the ring to its oldest block, and tells it
+// what it missed, if it wants to know.
 func (t *Table) skip(r *room, c *cohort, m *member, l *lag) {
 	missed := c.oldest() - l.given
 	t.stats.Slow += missed
 	l.next, l.given = c.base(), c.oldest()
 	if missed > 0 && t.sets.At(m.set).Wants(uint32(frame.OpGap)) {
-		l.begun = &block{buf: gapMarker(r, m.enc, missed), refs: 1, first: l.given}
+		l.begun = &block{buf: GapMarker(r.name, m.enc, missed), refs: 1, first: l.given}
 	}
 }
 
-// gapMarker is the frame of op 18. Room names need no escaping in JSON.
-func gapMarker(r *room, enc Encoding, missed uint64) []byte {
-	body := append([]byte(`{"room":"`), r.name...)
+// GapMarker is the frame of op 18, on the wire of enc: so many messages of the
+// room, or direct ones where name is empty, were missed. Room names need no
+// escaping in JSON.
+func GapMarker(name ident.Room, enc Encoding, missed uint64) []byte {
+	body := append([]byte(`{"room":"`), name...)
 	body = append(body, `","lane":"chat","skipped":`...)
 	body = append(strconv.AppendUint(body, missed, 10), '}')
 	return AppendFrame(nil, enc, frame.Append(nil, frame.OpGap, 0, body))
@@ -182,33 +186,45 @@ func gapMarker(r *room, enc Encoding, missed uint64) []byte {
 
 // caughtUp makes a lagging member ready.
 func (t *Table) caughtUp(c *cohort, m *member, id poller.ID) {
-	delete(t.lags, id.Slot)
+	t.dropLag(id)
 	m.lagging = false
 	t.swap(c, m.pos, uint32(c.ready))
 	c.ready++
 	t.shrink(c)
 }
 
-// settle ends the lag of a member that leaves its cohort: what it is still owed
-// is counted, and the rest of a block that it has begun is returned.
-func (t *Table) settle(c *cohort, id poller.ID, why func(*Stats) *uint64) (rest []byte) {
+// settle ends the lag of a member that goes out of its cohort.
+func (t *Table) settle(c *cohort, id poller.ID) owed {
 	l := t.lags[id.Slot]
-	delete(t.lags, id.Slot)
-	*why(&t.stats) += c.total - l.given
-	if l.begun == nil {
-		return nil
+	o := owed{missed: c.total - l.given}
+	if l.begun != nil {
+		o.rest = append([]byte(nil), l.begun.buf[l.off:]...)
+		o.begun = l.begun.count
+		t.pool.release(l.begun)
 	}
-	rest = append(rest, l.begun.buf[l.off:]...)
-	*t.begunEnd(why) += uint64(l.begun.count)
-	t.pool.release(l.begun)
-	return rest
+	t.dropLag(id)
+	return o
 }
 
-// begunEnd is the counter for a begun block: a link that closes loses it, one
-// that leaves is still given its rest.
-func (t *Table) begunEnd(why func(*Stats) *uint64) *uint64 {
-	if why(&t.stats) == &t.stats.Closed {
-		return &t.stats.Closed
+// spareLags is how many lag records a loop keeps for the next members to lag.
+const spareLags = 1024
+
+func (t *Table) takeLag(l lag) *lag {
+	n := len(t.spare)
+	if n == 0 {
+		return &l
 	}
-	return &t.stats.Delivered
+	p := t.spare[n-1]
+	t.spare = t.spare[:n-1]
+	*p = l
+	return p
+}
+
+func (t *Table) dropLag(id poller.ID) {
+	l := t.lags[id.Slot]
+	delete(t.lags, id.Slot)
+	*l = lag{}
+	if len(t.spare) < spareLags {
+		t.spare = append(t.spare, l)
+	}
 }

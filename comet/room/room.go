@@ -24,8 +24,6 @@
 package room
 
 import (
-	"errors"
-
 	"github.com/oortim/oort/comet/slab"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/ident"
@@ -38,7 +36,7 @@ type Writer interface {
 }
 
 // Owner is what a table asks of the links' owner. It must not call back into
-// the table's changing methods.
+// the table's changing methods, but for Hold of the link in question.
 type Owner interface {
 	// Stalled: the socket of id is full; its write deadline starts.
 	Stalled(id poller.ID)
@@ -54,6 +52,9 @@ type Limits struct {
 	// Ring bounds the bytes that one cohort keeps for members that lag. Zero
 	// means 1 MiB.
 	Ring int
+	// Rings bounds what all cohorts of the loop keep together. Zero means
+	// 64 MiB.
+	Rings int
 	// Batch bounds a WebSocket message that holds several frames. Zero means
 	// 16 KiB.
 	Batch int
@@ -66,6 +67,9 @@ func (l Limits) withDefaults() Limits {
 	if l.Ring == 0 {
 		l.Ring = 1 << 20
 	}
+	if l.Rings == 0 {
+		l.Rings = 64 << 20
+	}
 	if l.Batch == 0 {
 		l.Batch = 16 << 10
 	}
@@ -73,20 +77,20 @@ func (l Limits) withDefaults() Limits {
 }
 
 // Stats of a table since its start, in messages × links where not said
-// otherwise.
+// otherwise. They are a ledger: a message concerns each member that wants its
+// op, from Push, or from the member's Join if it still waits then, and ends for
+// each of them once. What was handed to Owner.Direct is counted there, and so
+// is a begun block that Leave or Change give back.
 type Stats struct {
 	Delivered uint64 // handed to the socket whole
 	Slow      uint64 // skipped by members that fell off the ring
 	Shed      uint64 // over Limits.Pending
 	Expired   uint64 // waited past their time
 	Closed    uint64 // owed to links that closed
-	Left      uint64 // owed to lagging links that left or changed the room
+	Left      uint64 // owed to links that left, or lagged and changed accepts
 	Blocks    uint64 // blocks sealed
 	Writes    uint64 // writes of a block to a link
 }
-
-// ErrNotMember is returned for a link that is in no room.
-var ErrNotMember = errors.New("room: link is in no room")
 
 // member is where a link stands; one a slot, pointer-free.
 type member struct {
@@ -122,6 +126,8 @@ type Table struct {
 	free    []uint32
 	members slab.Slab[member]
 	lags    map[uint32]*lag // by slot
+	spare   []*lag
+	ringed  int // bytes in all rings
 	dirty   []*room
 	pool    blocks
 	taken   []int32  // scratch of a flush
@@ -198,21 +204,24 @@ func (t *Table) open(name ident.Room) uint32 {
 }
 
 // Leave takes id out of its room; why is the counter of what it was still
-// owed. If the link stopped in the middle of a block, rest is what must be
-// sent before anything else, valid until the table's next call. Leaving no
-// room is no error: membership has one owner, here.
-func (t *Table) Leave(id poller.ID, why func(*Stats) *uint64) (rest []byte) {
+// owed. If the link stopped in the middle of a block, rest is what must be sent
+// to it before anything else, and begun is the number of messages in that
+// block, which the caller counts. Leaving no room is no error: membership has
+// one owner, here.
+func (t *Table) Leave(id poller.ID, why func(*Stats) *uint64) (rest []byte, begun int) {
 	m := t.member(id.Slot)
 	if m == nil {
-		return nil
+		return nil, 0
 	}
 	r := t.rooms[m.room-1]
-	rest = t.exit(r, m, id, why)
+	*why(&t.stats) += uint64(t.waitingFor(r, m))
+	o := t.exit(r, m, id)
+	*why(&t.stats) += o.missed
 	if r.members--; r.members == 0 {
 		t.drop(r, m.room-1)
 	}
 	*m = member{}
-	return rest
+	return o.rest, o.begun
 }
 
 func (t *Table) drop(r *room, index uint32) {
@@ -226,24 +235,26 @@ func (t *Table) drop(r *room, index uint32) {
 func OwedClosed(s *Stats) *uint64 { return &s.Closed }
 func OwedLeft(s *Stats) *uint64   { return &s.Left }
 
-// Change gives a member another set of accepts; rest as in Leave. What was
-// pushed before is sealed first, under the old ones.
-func (t *Table) Change(id poller.ID, set SetID, upToDate bool) (rest []byte) {
+// Change gives a member another set of accepts; rest and begun as in Leave.
+// What was pushed before is sealed first, under the old ones. missed is how
+// many messages a member that lagged loses; it has not been told of them.
+func (t *Table) Change(id poller.ID, set SetID, upToDate bool) (rest []byte, begun int, missed uint64) {
 	m := t.member(id.Slot)
-	if m == nil {
-		return nil
+	if m == nil || m.set == set {
+		return nil, 0, 0
 	}
 	r := t.rooms[m.room-1]
 	if len(r.pending) > 0 {
 		t.flush(r)
 	}
-	rest = t.exit(r, m, id, OwedLeft)
+	o := t.exit(r, m, id)
+	t.stats.Left += o.missed
 	m.set = set
 	t.enter(r, m, id)
-	if !upToDate || len(rest) > 0 {
+	if !upToDate || len(o.rest) > 0 || o.missed > 0 {
 		t.Hold(id)
 	}
-	return rest
+	return o.rest, o.begun, o.missed
 }
 
 // Push queues m for the next flush and returns how many members the room has
@@ -256,11 +267,13 @@ func (t *Table) Push(name ident.Room, m *Msg) int {
 	r := t.rooms[index]
 	r.pending = append(r.pending, m)
 	r.bytes += len(m.Frame)
+	t.await(r, m, 1)
 	for r.bytes > t.lim.Pending && len(r.pending) > 1 {
-		r.bytes -= len(r.pending[0].Frame)
+		oldest := r.pending[0]
+		r.bytes -= len(oldest.Frame)
 		r.pending[0] = nil
 		r.pending = r.pending[1:]
-		t.stats.Shed += uint64(r.members)
+		t.stats.Shed += t.await(r, oldest, -1)
 	}
 	if !r.dirty {
 		r.dirty = true
@@ -269,25 +282,58 @@ func (t *Table) Push(name ident.Room, m *Msg) int {
 	return r.members
 }
 
+// await counts m in (1) or out (-1) at the cohorts that it waits for, and
+// returns how many members want it if it goes out.
+func (t *Table) await(r *room, m *Msg, n int) (members uint64) {
+	for _, c := range r.cohorts {
+		if len(c.members) == 0 || c.mixed && n > 0 {
+			continue
+		}
+		if wanting := t.audience(c, m.Op); wanting > 0 {
+			c.waiting += n
+			members += uint64(wanting)
+		}
+	}
+	return members
+}
+
+// wanted is how many pending messages a set wants.
+func (r *room) wanted(set *Accepts) (n int) {
+	for _, m := range r.pending {
+		if set.Wants(m.Op) {
+			n++
+		}
+	}
+	return n
+}
+
 // Flush seals and writes what waits in every room.
 func (t *Table) Flush() {
-	for i, r := range t.dirty {
-		t.dirty[i] = nil
+	for n := len(t.dirty); n > 0; n = len(t.dirty) {
+		r := t.dirty[n-1]
+		t.dirty[n-1] = nil
+		t.dirty = t.dirty[:n-1] // first, so that a panic in flush comes once
 		r.dirty = false
 		t.flush(r)
 	}
-	t.dirty = t.dirty[:0]
 }
+
+// keepPending is how large a pending list stays while it is empty.
+const keepPending = 1024
 
 func (t *Table) flush(r *room) {
 	msgs := t.live(r)
 	for _, c := range r.cohorts {
+		c.waiting = 0
 		if len(c.members) > 0 && len(msgs) > 0 {
-			t.send(r, c, msgs)
+			t.send(c, msgs)
 		}
 	}
 	clear(r.pending)
 	r.pending, r.bytes = r.pending[:0], 0
+	if cap(r.pending) > keepPending {
+		r.pending = nil
+	}
 }
 
 // live takes out what expired while it waited.
@@ -296,7 +342,7 @@ func (t *Table) live(r *room) []*Msg {
 	keep := r.pending[:0]
 	for _, m := range r.pending {
 		if m.expired(now) {
-			t.stats.Expired += uint64(r.members)
+			t.stats.Expired += t.await(r, m, -1)
 			continue
 		}
 		keep = append(keep, m)

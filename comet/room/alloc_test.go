@@ -1,0 +1,73 @@
+package room
+
+import (
+	"testing"
+
+	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/ident"
+)
+
+// swift is a Writer and Owner whose sockets take everything.
+type swift struct{}
+
+func (swift) WriteEach(ids []poller.ID, block []byte, taken []int32) {
+	for i := range ids {
+		taken[i] = int32(len(block))
+	}
+}
+func (swift) Writev(_ poller.ID, bufs [][]byte) (n int, err error) {
+	for _, b := range bufs {
+		n += len(b)
+	}
+	return n, nil
+}
+func (swift) Stalled(poller.ID)      {}
+func (swift) Direct(poller.ID, *Msg) {}
+
+func crowd(members int) *Table {
+	t := NewTable(swift{}, swift{}, NewSets(), Limits{}, func() int64 { return 1 })
+	for i := range members {
+		t.Join(poller.ID{Slot: uint32(i), Gen: 1}, ident.Room("live://1"), Encoding(i%2), 0, true)
+	}
+	return t
+}
+
+// TestPushAllocatesNothing: a room under steady load leaves nothing to the
+// collector, be it one message a flush (TCP sends its frame as it is) or several.
+func TestPushAllocatesNothing(t *testing.T) {
+	for _, messages := range []int{1, 7} {
+		table := crowd(1000)
+		m := NewMsg(1000, make([]byte, 30), 0, 0)
+		n := testing.AllocsPerRun(200, func() {
+			for range messages {
+				table.Push("live://1", m)
+			}
+			table.Flush()
+		})
+		if n != 0 {
+			t.Errorf("%d messages a flush: %v allocations, want 0", messages, n)
+		}
+	}
+}
+
+// TestLaggingAllocatesNothing: nor do members that fall behind and catch up.
+func TestLaggingAllocatesNothing(t *testing.T) {
+	table := crowd(100)
+	m := NewMsg(1000, make([]byte, 30), 0, 0)
+	turn := func() {
+		for slot := range uint32(50) {
+			table.Hold(poller.ID{Slot: slot, Gen: 1})
+		}
+		table.Push("live://1", m)
+		table.Flush()
+		for slot := range uint32(50) {
+			if ok, err := table.CatchUp(poller.ID{Slot: slot, Gen: 1}); !ok || err != nil {
+				t.Fatal("not caught up", err)
+			}
+		}
+	}
+	turn()
+	if n := testing.AllocsPerRun(200, turn); n > 4 { // the two rings, made while somebody lags
+		t.Errorf("%v allocations a turn, want at most 4", n)
+	}
+}
