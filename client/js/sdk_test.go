@@ -23,6 +23,7 @@ func TestSDK(t *testing.T) {
 	t.Run("link", func(t *testing.T) { testLink(t, b) })
 	t.Run("calls", func(t *testing.T) { testCalls(t, b) })
 	t.Run("advice", func(t *testing.T) { testAdvice(t, b) })
+	t.Run("awake", func(t *testing.T) { testAwake(t, b) })
 	t.Run("final", func(t *testing.T) { testFinal(t, b) })
 	t.Run("silence", func(t *testing.T) { testSilence(t, b) })
 	t.Run("broken frames", func(t *testing.T) { testBroken(t, b) })
@@ -184,6 +185,21 @@ func testAdvice(t *testing.T, b *browser.Browser) {
 		t.Errorf("%s in spite of the server's advice", state)
 	}
 	p.Eval(`link.retry()`, nil) // but a person may
+	p.Wait(`link.state === "open"`)
+}
+
+// Who looks at the page again, or has a network again, need not wait for the
+// backoff.
+func testAwake(t *testing.T, b *browser.Browser) {
+	g := newGateway(t)
+	p := sdkPage(t, b)
+	record(p, g, `{backoff: {base: 3600000, max: 3600000}}`)
+	for _, event := range []string{`document.dispatchEvent(new Event("visibilitychange"))`, `dispatchEvent(new Event("online"))`} {
+		p.Wait(`link.state === "open"`)
+		g.cut()
+		p.Wait(`link.state === "waiting"`)
+		p.Eval(event, nil)
+	}
 	p.Wait(`link.state === "open"`)
 }
 
