@@ -112,7 +112,9 @@ func (o *observer) judge(comets []Comet) (moved []ident.Server) {
 	now := o.clock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	stood := o.err != nil || now.Sub(o.lastRead) > o.lease/2
+	// Half a lease without a read and a renewal's interval are less than a
+	// lease, so shorter gaps need no pardon.
+	stood := now.Sub(o.lastRead) > o.lease/2
 	o.lastRead = now
 	listed := make(map[ident.Server]struct{}, len(comets))
 	for _, c := range comets {

@@ -220,6 +220,22 @@ func TestJWTBeside(t *testing.T) {
 	}
 }
 
+// TestJWTOneSpelling: of the spellings that decode to the same signature only
+// one is let in.
+func TestJWTOneSpelling(t *testing.T) {
+	j := newJWT(t, secret, "HS256")
+	token := sign(t, "HS256", secret, good())
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, token[len(token)-1])
+	other := token[:len(token)-1] + string(alphabet[last^1]) // the lowest two bits mean nothing
+	if v := ask(j, token); v.Err != nil {
+		t.Error(v.Err)
+	}
+	if v := ask(j, other); !errors.Is(v.Err, logic.ErrDenied) {
+		t.Errorf("another spelling: %v", v.Err)
+	}
+}
+
 func TestJWTConfig(t *testing.T) {
 	_, rsaFile := keys(t, "RS256")
 	_, p256 := keys(t, "ES256")

@@ -74,6 +74,7 @@ func (g *gate) Authenticate(ctx context.Context, links []logic.Credentials) []lo
 			panic("on purpose")
 		}
 		if name := string(l.Body); name != "" {
+			verdicts[i].Identity.Key = ident.Key(name)
 			g.mu.Lock()
 			wait := g.at(name)
 			g.inside++
@@ -236,6 +237,46 @@ func TestSessionsAll(t *testing.T) {
 	}
 	if r, err := s.Recv(); err != nil || r.Disconnected != 2 || online() {
 		t.Errorf("after the goodbye: %v, %v, online: %v", r, err, online())
+	}
+}
+
+// TestBrokenStream: what a comet asked before its stream broke is done to the
+// end, so that asking again finds it done.
+func TestBrokenStream(t *testing.T) {
+	w := newWorld(t, rpc.Options{})
+	renew := func(counter uint64) {
+		if _, err := w.client.Renew(context.Background(), &logicpb.RenewRequest{Server: "c1@1", Counter: counter}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s, err := w.client.Sessions(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(batch(7, "held")); err != nil {
+		t.Fatal(err)
+	}
+	w.gate.until(t, 1)
+	cancel()
+	if _, err := s.Recv(); err == nil {
+		t.Fatal("the stream goes on")
+	}
+	renew(1) // on the same connection: the server has heard of the end
+	w.gate.open("held")
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		found, err := w.svc.Sessions(context.Background(), "held", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) == 1 && found[0].Link == 7 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the login was left half done")
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

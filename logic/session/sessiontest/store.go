@@ -247,10 +247,15 @@ func (s *storeTest) seenEpoch() {
 	if next.Epoch <= r.Epoch {
 		s.Errorf("epoch %d after %d", next.Epoch, r.Epoch)
 	}
-	if r := s.loginSeen("a", 0, c1, 3, 1<<60); r.Err == nil {
+	s.logout(next)
+	again := s.mustLogin("a", 0, c1, 3)
+	if again.Epoch <= next.Epoch {
+		s.Errorf("epoch %d after %d, which has just left", again.Epoch, next.Epoch)
+	}
+	if r := s.loginSeen("a", 0, c1, 4, 1<<60); r.Err == nil {
 		s.Errorf("a seen epoch that nobody issued: %+v, want an error", r)
 	}
-	s.want("a", next)
+	s.want("a", again)
 }
 
 func (s *storeTest) mids() {
