@@ -43,8 +43,8 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 }
 
 // WriteEach is the path that a room of a million takes: per link one lookup
-// and one system call, no allocation, no call through an interface. It takes
-// 9.4 µs of CPU a link where the bare sends take 8.9
+// and one system call, no allocation, no call through an interface. A link
+// takes 8 µs of CPU on loopback, within the noise what the bare send takes
 // (go test -run xxx -bench WriteEach ./poller/raw).
 func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
 	taken = taken[:len(ids)]
