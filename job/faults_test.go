@@ -320,9 +320,9 @@ func TestJobIsKilled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, 3)
 			c, entry := w.comet("c1@1")
-			rounds := 6
+			rounds := 4
 			if instance == "" {
-				rounds = 2 // each waits for a session to end
+				rounds = 1 // it waits for a session to end
 			}
 			for round := range rounds {
 				kill := startProcess(t, w.broker.Addr(), string(entry.Server), entry.Addr, instance)
@@ -334,6 +334,7 @@ func TestJobIsKilled(t *testing.T) {
 					time.Sleep(pace)
 				}
 				kill()
+				w.pushes(90, 3)
 			}
 			startProcess(t, w.broker.Addr(), string(entry.Server), entry.Addr, instance)
 			waitApplied(t, c, w.n)
@@ -365,7 +366,7 @@ func TestAllIsKilled(t *testing.T) {
 	})
 	makeTopic(t, addr, 3)
 	w.push = newProducer(t, addr)
-	for round := range 4 {
+	for round := range 3 {
 		for c.Count() < w.n-50 || w.n < 400*(round+1) {
 			w.pushes(30, 3)
 			time.Sleep(pace)

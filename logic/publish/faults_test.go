@@ -154,6 +154,20 @@ func TestCallerGoesAway(t *testing.T) {
 	}
 }
 
+// TestNoTimeLeft: a deadline that has passed is obeyed before anything is sent.
+func TestNoTimeLeft(t *testing.T) {
+	b := startBroker(t, broker.Config{})
+	k := open(t, Config{Brokers: []string{b.Addr()}})
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	if err := k.Publish(ctx, []*pushpb.Push{room("1", "test://1")})[0]; !errors.Is(err, logic.ErrNotStored) {
+		t.Errorf("answer %v, want ErrNotStored", err)
+	}
+	if ids := merge(stored(t, b.Addr(), "oort-push")); len(ids) != 0 {
+		t.Errorf("stored %v", ids)
+	}
+}
+
 // TestOverload: above the mark the answer comes at once, not at the deadline.
 func TestOverload(t *testing.T) {
 	for name, cfg := range map[string]Config{

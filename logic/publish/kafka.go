@@ -67,6 +67,7 @@ var (
 	// ErrTooLarge: the push does not fit into a record. It wraps
 	// logic.ErrNotStored, but trying again is useless.
 	ErrTooLarge = fmt.Errorf("publish: push is too large: %w", logic.ErrNotStored)
+	errNoTime   = fmt.Errorf("publish: the deadline has passed: %w", logic.ErrNotStored)
 	// ErrClosed wraps logic.ErrNotStored: the publisher has been closed.
 	ErrClosed = fmt.Errorf("publish: closed: %w", logic.ErrNotStored)
 )
@@ -180,6 +181,9 @@ func (k *Kafka) Publish(ctx context.Context, pushes []*pushpb.Push) []error {
 	deadline := start.Add(k.cfg.Timeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
+	}
+	if !deadline.After(start) {
+		return fill(len(pushes), errNoTime)
 	}
 	c := newCall(k, pushes, deadline)
 	defer c.cancel()
