@@ -78,7 +78,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 func (c *Client) handshake(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, c.wire.close)
 	err := c.login()
-	if !stop() && err != nil {
+	if !stop() { // the connection is closed, even if the login was in time
 		err = fmt.Errorf("client: handshake with %q: %w", c.o.Addr, context.Cause(ctx))
 	}
 	if err != nil {
