@@ -42,6 +42,7 @@ type RedisConfig struct {
 // Redis keeps sessions and leases in Redis. See the package's text.
 type Redis struct {
 	client  rueidis.Client
+	scripts scripts
 	timeout time.Duration
 	ttl     TTLs
 	clock   func() time.Time
@@ -61,7 +62,7 @@ const (
 	maxPause = 5 * time.Second
 )
 
-// OpenRedis connects, and loads the scripts. The error is one line that names
+// OpenRedis connects. The error is one line that names
 // the addresses. Close frees the connections.
 func OpenRedis(ctx context.Context, cfg RedisConfig) (*Redis, error) {
 	if len(cfg.Addrs) == 0 {
@@ -105,10 +106,8 @@ func open(ctx context.Context, cfg RedisConfig) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Redis{client: client, timeout: cfg.Timeout, ttl: cfg.TTLs.withDefaults(), clock: cfg.Clock}
-	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
-	defer cancel()
-	if err := r.load(ctx); err != nil {
+	r := &Redis{client: client, scripts: newScripts(), timeout: cfg.Timeout, ttl: cfg.TTLs.withDefaults(), clock: cfg.Clock}
+	if err := r.Ready(ctx); err != nil {
 		client.Close()
 		return nil, err
 	}

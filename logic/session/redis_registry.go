@@ -31,9 +31,11 @@ func (r *Redis) Renew(ctx context.Context, c logic.Comet, rooms map[string]int32
 		return fmt.Errorf("session: renew: %w", err)
 	}
 	server := string(c.Server)
-	return r.one(ctx, "renew", script(renewScript,
-		[]string{recordKey + server, roomsKey + server, indexKey},
-		[]string{server, strconv.FormatUint(c.Counter, 10), record, counts, millis(r.ttl.Record)}))
+	return r.one(ctx, "renew", command{
+		script: r.scripts.renew,
+		keys:   []string{recordKey + server, roomsKey + server, indexKey},
+		args:   []string{server, strconv.FormatUint(c.Counter, 10), record, counts, millis(r.ttl.Record)},
+	})
 }
 
 // Leave implements logic.Registry. A reader between its commands finds the

@@ -55,12 +55,14 @@ func (r *Redis) Connect(ctx context.Context, logins []logic.Login) []logic.Login
 }
 
 func (r *Redis) connect(login logic.Login) command {
-	return script(connectScript,
-		[]string{sessionKey(login.Key), goneKey(login.Key, login.Server, login.Link)},
-		[]string{
+	return command{
+		script: r.scripts.connect,
+		keys:   []string{sessionKey(login.Key), goneKey(login.Key, login.Server, login.Link)},
+		args: []string{
 			strconv.FormatInt(login.Mid, 10), strconv.FormatUint(login.Link, 10), string(login.Server),
 			strconv.FormatUint(login.Seen, 10), millis(r.ttl.Session),
-		})
+		},
+	}
 }
 
 // loginResult reads the replies to one login: those to its hint, of which none
@@ -107,12 +109,14 @@ func (r *Redis) Disconnect(ctx context.Context, sessions []logic.Session) []erro
 }
 
 func (r *Redis) disconnect(s logic.Session) command {
-	return script(disconnectScript,
-		[]string{sessionKey(s.Key), goneKey(s.Key, s.Server, s.Link)},
-		[]string{
+	return command{
+		script: r.scripts.disconnect,
+		keys:   []string{sessionKey(s.Key), goneKey(s.Key, s.Server, s.Link)},
+		args: []string{
 			strconv.FormatUint(s.Link, 10), string(s.Server),
 			strconv.FormatUint(s.Epoch, 10), millis(r.ttl.Tombstone),
-		})
+		},
+	}
 }
 
 // ByKeys implements logic.Store.

@@ -19,63 +19,55 @@ var disconnectLua string
 //go:embed lua/renew.lua
 var renewLua string
 
-// scripts by what Redis calls them. rueidis has scripts of its own, but runs a
-// batch of them only after it has sent the source again to every node: another
-// round trip each time. And a batch here mixes scripts and commands.
-var (
-	connectScript    = sha(connectLua)
-	disconnectScript = sha(disconnectLua)
-	renewScript      = sha(renewLua)
-)
+// script is a Lua script and what Redis calls it. rueidis has scripts of its
+// own, but runs a batch of them only after it has sent the source again to
+// every node: another round trip each time. And a batch here mixes scripts and
+// commands.
+type script struct{ source, sha string }
 
-func sha(source string) string {
+func newScript(source string) script {
 	sum := sha1.Sum([]byte(source))
-	return hex.EncodeToString(sum[:])
+	return script{source: source, sha: hex.EncodeToString(sum[:])}
 }
 
-// load sends the scripts to every node.
-func (r *Redis) load(ctx context.Context) error {
-	for _, node := range r.client.Nodes() {
-		for _, source := range []string{connectLua, disconnectLua, renewLua} {
-			if err := node.Do(ctx, node.B().ScriptLoad().Script(source).Build()).Error(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// scripts of a Redis.
+type scripts struct{ connect, disconnect, renew script }
+
+func newScripts() scripts {
+	return scripts{connect: newScript(connectLua), disconnect: newScript(disconnectLua), renew: newScript(renewLua)}
 }
 
-// command is a Redis command that touches one slot. A script is EVALSHA with
-// its hash and the number of its keys as options.
+// command is a Redis command, or a script, that touches one slot.
 type command struct {
-	name    string
-	options []string // before the keys
-	keys    []string
-	args    []string
-}
-
-func script(sha string, keys, args []string) command {
-	return command{name: "EVALSHA", options: []string{sha, strconv.Itoa(len(keys))}, keys: keys, args: args}
+	name   string
+	script script // if name is empty
+	keys   []string
+	args   []string
 }
 
 // do sends commands in one pipeline (one a node, in a cluster) and answers in
-// order. If a server has lost the scripts, as one that was restarted has, they
-// are loaded and those commands, which did nothing, are sent once more.
+// order. If a server does not have a script, as a new one or one that was
+// restarted has not, those commands, which did nothing, are sent once more with
+// the source.
 func (r *Redis) do(ctx context.Context, commands []command) []rueidis.RedisResult {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	results := r.client.DoMulti(ctx, r.build(commands)...)
-	var again []command
-	var at []int
+	built := make(rueidis.Commands, len(commands))
+	for i, c := range commands {
+		built[i] = r.build(c, false)
+	}
+	results := r.client.DoMulti(ctx, built...)
+	var again rueidis.Commands
+	var at []int // again[i] is commands[at[i]]
 	for i, result := range results {
 		if err, ok := rueidis.IsRedisErr(result.Error()); ok && err.IsNoScript() {
-			again, at = append(again, commands[i]), append(at, i)
+			again, at = append(again, r.build(commands[i], true)), append(at, i)
 		}
 	}
-	if len(again) == 0 || r.load(ctx) != nil {
+	if len(again) == 0 {
 		return results
 	}
-	for i, result := range r.client.DoMulti(ctx, r.build(again)...) {
+	for i, result := range r.client.DoMulti(ctx, again...) {
 		results[at[i]] = result
 	}
 	return results
@@ -83,10 +75,15 @@ func (r *Redis) do(ctx context.Context, commands []command) []rueidis.RedisResul
 
 // build marks every command as one that may be sent again after a broken
 // connection, within the deadline: all that this package sends is idempotent.
-func (r *Redis) build(commands []command) rueidis.Commands {
-	built := make(rueidis.Commands, len(commands))
-	for i, c := range commands {
-		built[i] = r.client.B().Arbitrary(c.name).Args(c.options...).Keys(c.keys...).Args(c.args...).Build().ToRetryable()
+func (r *Redis) build(c command, withSource bool) rueidis.Completed {
+	var head []string
+	switch {
+	case c.name != "":
+		head = []string{c.name}
+	case withSource:
+		head = []string{"EVAL", c.script.source, strconv.Itoa(len(c.keys))}
+	default:
+		head = []string{"EVALSHA", c.script.sha, strconv.Itoa(len(c.keys))}
 	}
-	return built
+	return r.client.B().Arbitrary(head...).Keys(c.keys...).Args(c.args...).Build().ToRetryable()
 }
