@@ -176,6 +176,7 @@ func TestStalledCometIsGivenUp(t *testing.T) {
 				}
 				return false
 			})
+			waitApplied(t, fast, w.n)
 			checkSubsequence(t, slow.Applied(), w.want)
 			checkOrder(t, fast.Applied(), w.want)
 		})

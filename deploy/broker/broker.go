@@ -2,6 +2,12 @@
 // `oort serve`, for tests and for trials. It is the one place that knows
 // kfake: everybody else sees a broker address and speaks Kafka to it, so that
 // a real cluster can stand in its place without a change.
+//
+// Where it is less than Kafka: one node, no replicas; and a SIGKILL makes it
+// forget which batches of which producer it has, which Kafka finds again in its
+// log. So when the broker alone is killed, a producer that repeats a batch whose
+// answer was lost may store it twice (seen: one push of 34,000 in five kills, and
+// none lost). In `oort serve` producer and broker die together, and nobody repeats.
 package broker
 
 import (
