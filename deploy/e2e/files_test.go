@@ -172,7 +172,7 @@ func TestCommandsInText(t *testing.T) {
 	for _, path := range []string{"README.md", "docs/operating.md", "deploy/compose.yaml"} {
 		texts[path] = read(t, filepath.Join(root, path))
 	}
-	for _, command := range []string{"serve", "comet", "logic", "job", "health", "config show", "config check", "client join", "client send"} {
+	for _, command := range []string{"serve", "comet", "logic", "job", "health", "config show", "config check", "client join", "client send", "bench push"} {
 		texts["oort "+command+" --help"] = helpOf(t, strings.Fields(command)...)
 	}
 	for from, text := range texts {
