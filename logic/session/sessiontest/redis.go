@@ -8,6 +8,7 @@ import (
 	"net"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -56,27 +57,52 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 	return nil
 }
 
-// StartCluster starts one redis-server as a cluster of itself: it refuses
-// commands that touch two slots as a large cluster does.
+// clusterNodes is how many masters a cluster has; Redis wants three at least
+// for its own elections.
+const clusterNodes = 3
+
+// StartCluster starts a cluster of three masters and returns one of them.
 func StartCluster(t testing.TB) *RedisServer {
 	t.Helper()
-	r := StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1")
-	client := r.client()
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := client.Do(ctx, client.B().ClusterAddslotsrange().StartSlotEndSlot().StartSlotEndSlot(0, 16383).Build()).Error(); err != nil {
-		t.Fatal(err)
+	nodes := make([]*RedisServer, clusterNodes)
+	clients := make([]rueidis.Client, clusterNodes)
+	for i := range nodes {
+		nodes[i] = StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1")
+		clients[i] = nodes[i].client()
+		defer clients[i].Close()
+		first, last := 16384*i/clusterNodes, 16384*(i+1)/clusterNodes-1
+		must(ctx, t, clients[i], "CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(first), strconv.Itoa(last))
+		must(ctx, t, clients[i], "CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
 	}
-	for ctx.Err() == nil {
-		info, err := client.Do(ctx, client.B().ClusterInfo().Build()).ToString()
-		if err == nil && bytes.Contains([]byte(info), []byte("cluster_state:ok")) {
-			return r
+	for _, node := range nodes[1:] {
+		host, port, _ := net.SplitHostPort(node.Addr)
+		must(ctx, t, clients[0], "CLUSTER", "MEET", host, port)
+	}
+	for _, client := range clients {
+		for !clusterOK(ctx, client) {
+			if ctx.Err() != nil {
+				t.Fatal("redis cluster: not ok in time")
+			}
+			pause(ctx)
 		}
-		pause(ctx)
 	}
-	t.Fatal("redis cluster: not ok in time")
-	return nil
+	return nodes[0]
+}
+
+func must(ctx context.Context, t testing.TB, client rueidis.Client, args ...string) {
+	t.Helper()
+	if err := client.Do(ctx, client.B().Arbitrary(args...).Build()).Error(); err != nil {
+		t.Fatalf("redis %q: %v", args, err)
+	}
+}
+
+// clusterOK reports whether a node knows all others and all slots.
+func clusterOK(ctx context.Context, client rueidis.Client) bool {
+	info, err := client.Do(ctx, client.B().ClusterInfo().Build()).ToString()
+	return err == nil && strings.Contains(info, "cluster_state:ok") &&
+		strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(clusterNodes))
 }
 
 func (r *RedisServer) start() error {
