@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -124,6 +125,8 @@ type rig struct {
 	logic  *tableLogic
 	t      *testing.T
 	offset int64
+
+	control func(network, address string, c syscall.RawConn) error // of dial
 }
 
 // open starts a comet on loopback with short times, changed by mend.
@@ -202,7 +205,7 @@ func (r *rig) dial(webSocket bool) *peer {
 	if webSocket {
 		addr = r.WSAddr()
 	}
-	c, err := net.Dial("tcp", addr)
+	c, err := (&net.Dialer{Control: r.control}).Dial("tcp", addr)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -330,10 +333,11 @@ func (p *peer) want(op frame.Op, seq uint32, body string) {
 	}
 }
 
-// wantEnd reads up to the end of the link and checks the last reason: that of
-// op 6, if any was told.
+// wantEnd reads up to the end of the link, closes it, and checks the last
+// reason: that of op 6, if any was told.
 func (p *peer) wantEnd(why Reason) {
 	p.t.Helper()
+	defer p.Close()
 	told := ""
 	for {
 		f, err := p.next()

@@ -210,12 +210,12 @@ func (t *Table) settle(c *cohort, id poller.ID) owed {
 const spareLags = 1024
 
 func (t *Table) takeLag(l lag) *lag {
-	n := len(t.spare)
-	if n == 0 {
-		return &l
+	var p *lag
+	if n := len(t.spare); n > 0 {
+		p, t.spare = t.spare[n-1], t.spare[:n-1]
+	} else {
+		p = new(lag)
 	}
-	p := t.spare[n-1]
-	t.spare = t.spare[:n-1]
 	*p = l
 	return p
 }

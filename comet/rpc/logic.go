@@ -93,7 +93,7 @@ var statuses = map[logicpb.Status]comet.Status{
 
 func connected(c *logicpb.Connected) comet.Connected {
 	status, known := statuses[c.Status]
-	if !known {
+	if !known || status == comet.StatusOK && !named(c) {
 		status = comet.StatusUnavailable
 	}
 	out := comet.Connected{
@@ -106,6 +106,16 @@ func connected(c *logicpb.Connected) comet.Connected {
 		out.Accepts = append(out.Accepts, uint32(op))
 	}
 	return out
+}
+
+// named reports whether an answer names key and room as their grammars have
+// it: they become parts of frames and of other names.
+func named(c *logicpb.Connected) bool {
+	if _, err := ident.ParseKey(c.Key); err != nil {
+		return false
+	}
+	_, err := ident.ParseRoom(c.Room)
+	return err == nil || c.Room == ""
 }
 
 // Renew is of comet.Logic.

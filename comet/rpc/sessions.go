@@ -20,8 +20,8 @@ type sessions struct {
 	end    context.CancelFunc
 	wg     sync.WaitGroup
 
-	mu   sync.Mutex
-	live *pipe // guarded by mu; nil: none
+	turn chan struct{} // one place: a lock whose waiting a context ends; held while opening
+	live *pipe         // guarded by turn; nil: none
 }
 
 // pipe is one life of the stream.
@@ -29,9 +29,14 @@ type pipe struct {
 	stream grpc.BidiStreamingClient[logicpb.SessionBatch, logicpb.SessionResults]
 	cancel context.CancelFunc
 
-	mu      sync.Mutex // held while sending, so that the order of waiting is that of sending
-	waiting []chan result
-	err     error // guarded by mu; set once the pipe is broken
+	// turn has one place and is held while sending, so that the order of waiting
+	// is that of sending. It is not mu: sending blocks while logic does not read,
+	// and logic may read only when its answers are taken.
+	turn chan struct{}
+
+	mu      sync.Mutex
+	waiting []chan result // guarded by mu
+	err     error         // guarded by mu; set once the pipe is broken
 }
 
 type result struct {
@@ -43,7 +48,7 @@ var errBroken = errors.New("comet/rpc: stream of sessions broke")
 
 func newSessions(c logicpb.LogicClient) *sessions {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &sessions{client: c, ctx: ctx, end: cancel}
+	return &sessions{client: c, ctx: ctx, end: cancel, turn: make(chan struct{}, 1)}
 }
 
 func (s *sessions) close() {
@@ -70,11 +75,11 @@ func (s *sessions) exchange(ctx context.Context, b *logicpb.SessionBatch) (*logi
 }
 
 func (s *sessions) once(ctx context.Context, b *logicpb.SessionBatch) (*logicpb.SessionResults, error) {
-	p, err := s.pipe()
+	p, err := s.pipe(ctx)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := p.send(b)
+	answer, err := p.send(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -86,23 +91,39 @@ func (s *sessions) once(ctx context.Context, b *logicpb.SessionBatch) (*logicpb.
 	}
 }
 
+// lock takes the place in turn, unless ctx is over first.
+func lock(ctx context.Context, turn chan struct{}) error {
+	select {
+	case turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // pipe returns the living stream, opening one if there is none.
-func (s *sessions) pipe() (*pipe, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *sessions) pipe(ctx context.Context) (*pipe, error) {
+	if err := lock(ctx, s.turn); err != nil {
+		return nil, err
+	}
+	defer func() { <-s.turn }()
 	if s.live != nil && !s.live.broken() {
 		return s.live, nil
 	}
 	if s.ctx.Err() != nil {
 		return nil, s.ctx.Err()
 	}
-	ctx, cancel := context.WithCancel(s.ctx)
-	stream, err := s.client.Sessions(ctx)
+	own, cancel := context.WithCancel(s.ctx)
+	stop := context.AfterFunc(ctx, cancel) // opening may block while a connection is made
+	stream, err := s.client.Sessions(own)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	p := &pipe{stream: stream, cancel: cancel}
+	p := &pipe{stream: stream, cancel: cancel, turn: make(chan struct{}, 1)}
 	s.live = p
 	s.wg.Go(p.read)
 	return p, nil
@@ -114,16 +135,32 @@ func (p *pipe) broken() bool {
 	return p.err != nil
 }
 
-func (p *pipe) send(b *logicpb.SessionBatch) (<-chan result, error) {
+// send sends one batch; its answer will come through the channel. A stream
+// that takes nothing for as long as ctx allows is ended.
+func (p *pipe) send(ctx context.Context, b *logicpb.SessionBatch) (<-chan result, error) {
+	if err := lock(ctx, p.turn); err != nil {
+		return nil, err
+	}
+	defer func() { <-p.turn }()
+	answer, err := p.expect()
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, p.cancel)
+	defer stop()
+	if err := p.stream.Send(b); err != nil {
+		p.cancel() // and read fails all who wait
+		return nil, err
+	}
+	return answer, nil
+}
+
+// expect makes the place for the answer to what is sent next.
+func (p *pipe) expect() (<-chan result, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return nil, p.err
-	}
-	if err := p.stream.Send(b); err != nil {
-		p.err = errBroken
-		p.cancel()
-		return nil, err
 	}
 	answer := make(chan result, 1)
 	p.waiting = append(p.waiting, answer)
