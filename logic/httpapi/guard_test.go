@@ -1,12 +1,16 @@
 package httpapi_test
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/oortim/oort/logic/httpapi"
+	"github.com/oortim/oort/proto/pushpb"
 )
 
 const (
@@ -136,4 +140,56 @@ func TestServerLimits(t *testing.T) {
 	if s.MaxHeaderBytes <= 0 || s.WriteTimeout <= s.ReadTimeout {
 		t.Errorf("%+v", s)
 	}
+}
+
+// TestInFlight: beyond the limit a request is refused at once, and the place is
+// free again afterwards.
+func TestInFlight(t *testing.T) {
+	w := newWorld(t, httpapi.Options{InFlight: 1})
+	inside, leave := make(chan struct{}), make(chan struct{})
+	w.pub.Answer(func(*pushpb.Push) error {
+		close(inside)
+		<-leave
+		return nil
+	})
+	const push = "/goim/push/room?operation=1000&type=live&room=1"
+	first := make(chan string, 1)
+	go func() {
+		_, answer, _ := w.do("POST", push, "x")
+		first <- answer
+	}()
+	<-inside
+	status, answer, header := w.do("GET", "/v1/online", "")
+	w.want("second", status, answer, 503, `"reason":"overloaded"`)
+	if header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	close(leave)
+	if answer := <-first; !strings.Contains(answer, `"code":0`) {
+		t.Errorf("first: %s", answer)
+	}
+	status, answer, _ = w.do("GET", "/v1/online", "")
+	w.want("third", status, answer, 200)
+}
+
+// TestPanic: a handler that panics answers 500 and hurts nobody else.
+func TestPanic(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	w := newWorld(t, httpapi.Options{InFlight: 1, Log: slog.New(slog.DiscardHandler), Metrics: reg})
+	w.pub.Answer(func(*pushpb.Push) error { panic("on purpose") })
+	status, answer, _ := w.do("POST", "/v1/push", `{"all":true,"op":1000}`, asJSON)
+	w.want("panic", status, answer, 500, `"reason":"internal"`)
+	w.pub.Answer(nil)
+	status, answer, _ = w.do("POST", "/v1/push", `{"all":true,"op":1000}`, asJSON)
+	w.want("after it", status, answer, 200)
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "oort_logic_http_panics_total" && f.Metric[0].Counter.GetValue() == 1 {
+			return
+		}
+	}
+	t.Error("the panic was not counted")
 }
