@@ -86,11 +86,11 @@ func (c *Command) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := c.measure(ctx, t, r); err != nil {
 		return err
 	}
-	print := r.Text
+	write := r.Text
 	if c.JSON {
-		print = r.JSON
+		write = r.JSON
 	}
-	if err := print(out); err != nil {
+	if err := write(out); err != nil {
 		return err
 	}
 	if len(r.Faults) > 0 {
