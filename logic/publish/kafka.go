@@ -52,6 +52,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -163,6 +164,7 @@ func openDialer(ctx context.Context, cfg Config, d dialer) (*Kafka, error) {
 		}
 		k.producers = append(k.producers, producer)
 	}
+	k.warm(ctx)
 	k.metrics, err = newMetrics(cfg.Metrics, &k.waiting)
 	if err != nil {
 		k.closeProducers()
@@ -215,6 +217,18 @@ func (k *Kafka) Close(ctx context.Context) error {
 		return fmt.Errorf("publish: closed with pushes under way: %w", err)
 	}
 	return nil
+}
+
+// warm gets the producers what the first push to each partition would else wait
+// for. Without it that push is merely slower, so errors are left to it.
+func (k *Kafka) warm(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, k.cfg.Timeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, p := range k.producers {
+		wg.Go(func() { p.client.ProducerID(ctx) }) //nolint:errcheck // see above
+	}
+	wg.Wait()
 }
 
 func (k *Kafka) closeProducers() {
