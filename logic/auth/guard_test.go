@@ -23,6 +23,8 @@ func (p *picky) Authenticate(_ context.Context, links []logic.Credentials) []log
 			verdicts[i].Identity = logic.Identity{Mid: 7}
 		case "down":
 			verdicts[i].Err = logic.ErrUnavailable
+		case "malformed":
+			verdicts[i].Err = logic.ErrMalformed
 		default:
 			verdicts[i] = logic.Verdict{Identity: logic.Identity{Mid: 7}, Err: logic.ErrDenied}
 		}
@@ -65,6 +67,7 @@ func TestGuard(t *testing.T) {
 	for range 50 {
 		g.try(ip, "right")
 		g.try(ip, "down")
+		g.try(ip, "malformed")
 	}
 	for i := range 3 {
 		if _, looked := g.try(ip, "wrong"); !looked {

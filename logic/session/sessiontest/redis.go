@@ -109,7 +109,7 @@ func (r *RedisServer) start() error {
 	r.out.Reset()
 	r.cmd = exec.Command("redis-server", r.args...)
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.out
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	r.cmd.SysProcAttr = diesWithUs()
 	if err := r.cmd.Start(); err != nil {
 		return err
 	}
