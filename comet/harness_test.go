@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,6 +40,7 @@ type tableLogic struct {
 	sessions map[ident.Key]Connect
 	epochs   map[ident.Key]uint64
 	left     bool
+	connects int
 	hold     chan struct{} // if not nil, connects wait for it
 	deny     map[string]Status
 }
@@ -56,6 +59,7 @@ type authBody struct {
 func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Disconnect) ([]Connected, error) {
 	l.mu.Lock()
 	hold := l.hold
+	l.connects += len(connects)
 	l.mu.Unlock()
 	if hold != nil && len(connects) > 0 {
 		select {
@@ -97,6 +101,13 @@ func (l *tableLogic) pause() chan struct{} {
 	defer l.mu.Unlock()
 	l.hold = make(chan struct{})
 	return l.hold
+}
+
+// asked is how many connects came.
+func (l *tableLogic) asked() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.connects
 }
 
 func (l *tableLogic) online() int {
@@ -218,6 +229,27 @@ func (r *rig) dial(webSocket bool) *peer {
 		}
 	}
 	return p
+}
+
+// bare dials addr and says nothing.
+func (r *rig) bare(addr string) *peer {
+	r.t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	return &peer{Conn: c, t: r.t, r: bufio.NewReader(c)}
+}
+
+// wantSilence reads up to the end of a link that is told nothing.
+func (p *peer) wantSilence() {
+	p.t.Helper()
+	defer p.Close()
+	p.SetReadDeadline(time.Now().Add(patience))
+	if b, err := io.ReadAll(p.r); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+		p.t.Fatalf("got %q, %v; want nothing but the end", b, err)
+	}
 }
 
 func (p *peer) raw(s string) {
