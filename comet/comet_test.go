@@ -11,8 +11,12 @@ import (
 
 func both(t *testing.T, run func(t *testing.T, engine string, ws bool)) {
 	each(t, func(t *testing.T, engine string) {
-		t.Run("tcp", func(t *testing.T) { run(t, engine, false) })
-		t.Run("ws", func(t *testing.T) { run(t, engine, true) })
+		for name, web := range map[string]bool{"tcp": false, "ws": true} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				run(t, engine, web)
+			})
+		}
 	})
 }
 

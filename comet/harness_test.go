@@ -110,6 +110,18 @@ func (l *tableLogic) asked() int {
 	return l.connects
 }
 
+func (l *tableLogic) origin(k ident.Key) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sessions[k].Origin
+}
+
+func (l *tableLogic) remote(k ident.Key) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sessions[k].RemoteIP
+}
+
 func (l *tableLogic) online() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,7 +193,10 @@ func open(t *testing.T, engine string, mend func(*Config)) *rig {
 // each runs a test on every engine of this platform.
 func each(t *testing.T, run func(t *testing.T, engine string)) {
 	for _, name := range engines.Names() {
-		t.Run(name, func(t *testing.T) { run(t, name) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of them wait
+			run(t, name)
+		})
 	}
 }
 
