@@ -175,7 +175,7 @@ func (s *Service) record(p *Push, id string, kind pushpb.Kind) *pushpb.Push {
 	}
 	rec := &pushpb.Push{
 		Id: id, Kind: kind, Op: p.Op, Body: p.Body, Lane: p.Lane,
-		AcceptedUs: now.UnixMicro(), Collapse: p.Collapse,
+		AcceptedUs: now.UnixMicro(), Collapse: p.Collapse, OwnId: p.ID != "",
 	}
 	if ttl > 0 {
 		rec.ExpiresUs = now.Add(ttl).UnixMicro()

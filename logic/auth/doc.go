@@ -24,11 +24,12 @@ type claims struct {
 // maxPlatform is the longest platform, in bytes.
 const maxPlatform = 32
 
-// identity checks the names among claims. Without an accepts list the link
-// gets every op, with an empty one none.
+// identity checks the names among claims. Without an accepts list, and with an
+// empty one, the link gets every op: goim's servers send a room's messages to
+// links whatever their list says, so clients exist that leave it empty.
 func (c *claims) identity() (logic.Identity, error) {
 	id := logic.Identity{
-		Mid: c.Mid, Platform: c.Platform, Accepts: c.Accepts, AcceptsAll: c.Accepts == nil,
+		Mid: c.Mid, Platform: c.Platform, Accepts: c.Accepts, AcceptsAll: len(c.Accepts) == 0,
 	}
 	if c.Mid < 0 {
 		return id, fmt.Errorf("%w: mid is negative", logic.ErrMalformed)

@@ -211,7 +211,7 @@ func TestJWTBeside(t *testing.T) {
 		t.Errorf("full token: %+v", v)
 	}
 	v = ask(j, `{"token":"`+bare+`"`+beside)
-	if v.Err != nil || v.Identity.Mid != 7 || v.Identity.Key != "mine" || v.Identity.Room != "game://2" || v.Identity.AcceptsAll || len(v.Identity.Accepts) != 0 || v.Identity.Platform != "web" {
+	if v.Err != nil || v.Identity.Mid != 7 || v.Identity.Key != "mine" || v.Identity.Room != "game://2" || !v.Identity.AcceptsAll || len(v.Identity.Accepts) != 0 || v.Identity.Platform != "web" {
 		t.Errorf("bare token: %+v", v)
 	}
 	v = ask(j, " "+bare+"\n")

@@ -31,7 +31,7 @@ import (
 // Options of the API.
 type Options struct {
 	// Keys are the bearer keys, one of which every request must show, but those
-	// for the page and for /healthz. None: the API is open, and answers only
+	// for the page, for /healthz and for the list of nodes, which clients ask. None: the API is open, and answers only
 	// to requests that name this host by its address or as localhost.
 	Keys Keys
 	// Page is served at / and below, where nothing else is. Nil: 404.

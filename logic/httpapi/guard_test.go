@@ -46,14 +46,14 @@ func TestReadKeys(t *testing.T) {
 	}
 }
 
-// TestBearer: every path but the page's and /healthz wants a key, and the
-// answer does not tell a missing key from a wrong one, nor whether a path is.
+// TestBearer: every path but the page's, /healthz and what clients ask (where
+// to connect) wants a key, and the answer does not tell a missing key from a wrong one, nor whether a path is.
 func TestBearer(t *testing.T) {
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("the page")) })
 	w := newWorld(t, httpapi.Options{Keys: readKeys(t, "a:"+key1+"\nb:"+key2), Page: page})
 	paths := []string{
-		"POST /goim/push/room?operation=1000&type=live&room=1", "GET /goim/online/total", "GET /goim/nodes/weighted",
-		"GET /goim/nothing", "GET /v1/online", "GET /v1/nodes", "POST /v1/push", "POST /v1/kick", "GET /v1/nothing", "GET /v1/push",
+		"POST /goim/push/room?operation=1000&type=live&room=1", "GET /goim/online/total", "GET /goim/nodes/instances",
+		"GET /goim/nothing", "GET /v1/online", "POST /v1/push", "POST /v1/kick", "GET /v1/nothing", "GET /v1/push",
 	}
 	for _, path := range paths {
 		method, path, _ := strings.Cut(path, " ")
@@ -68,6 +68,10 @@ func TestBearer(t *testing.T) {
 				t.Errorf("%s: no WWW-Authenticate", path)
 			}
 		}
+	}
+	for _, path := range []string{"/goim/nodes/weighted", "/v1/nodes"} {
+		status, answer, _ := w.do("GET", path, "", "Host: oort.example")
+		w.want(path, status, answer, 200)
 	}
 	for _, key := range []string{key1, key2} {
 		for _, scheme := range []string{"Bearer ", "bearer "} {

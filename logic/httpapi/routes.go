@@ -15,7 +15,9 @@ type handler func(w http.ResponseWriter, r *http.Request)
 // for a request of the page.
 func (a *api) routes() http.Handler {
 	mux := http.NewServeMux()
-	add := func(method, path string, h handler) { mux.Handle(path, a.route(method, path, h)) }
+	add := func(method, path string, h handler) { mux.Handle(path, a.route(method, path, false, h)) }
+	// What clients ask, who hold no key: where to connect.
+	open := func(method, path string, h handler) { mux.Handle(path, a.route(method, path, true, h)) }
 
 	add(http.MethodPost, "/goim/push/keys", a.goimPushKeys)
 	add(http.MethodPost, "/goim/push/mids", a.goimPushMids)
@@ -24,7 +26,7 @@ func (a *api) routes() http.Handler {
 	add(http.MethodGet, "/goim/online/top", a.goimOnlineTop)
 	add(http.MethodGet, "/goim/online/room", a.goimOnlineRoom)
 	add(http.MethodGet, "/goim/online/total", a.goimOnlineTotal)
-	add(http.MethodGet, "/goim/nodes/weighted", a.goimNodesWeighted)
+	open(http.MethodGet, "/goim/nodes/weighted", a.goimNodesWeighted)
 	add(http.MethodGet, "/goim/nodes/instances", a.goimNodesInstances)
 
 	add(http.MethodPost, "/v1/push", a.push)
@@ -33,10 +35,10 @@ func (a *api) routes() http.Handler {
 	add(http.MethodGet, "/v1/rooms/top", a.roomsTop)
 	add(http.MethodGet, "/v1/rooms/{room...}", a.room)
 	add(http.MethodGet, "/v1/online", a.online)
-	add(http.MethodGet, "/v1/nodes", a.nodes)
+	open(http.MethodGet, "/v1/nodes", a.nodes)
 
-	mux.Handle("/goim/", a.route("", "/goim/", notFound))
-	mux.Handle("/v1/", a.route("", "/v1/", notFound))
+	mux.Handle("/goim/", a.route("", "/goim/", false, notFound))
+	mux.Handle("/v1/", a.route("", "/v1/", false, notFound))
 	mux.HandleFunc("/healthz", healthz)
 	if a.opt.Page != nil {
 		mux.Handle("/", a.opt.Page)
@@ -46,8 +48,8 @@ func (a *api) routes() http.Handler {
 	return mux
 }
 
-// route is what every guarded path has around its handler.
-func (a *api) route(method, path string, h handler) http.Handler {
+// route is what every path has around its handler. An open one asks for no key.
+func (a *api) route(method, path string, open bool, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		rec := &recorder{ResponseWriter: w}
@@ -60,7 +62,7 @@ func (a *api) route(method, path string, h handler) http.Handler {
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Content-Type-Options", "nosniff")
-		if refusal := a.admit(r, method); refusal != nil {
+		if refusal := a.admit(r, method, open); refusal != nil {
 			refusal.write(rec)
 			return
 		}
@@ -72,8 +74,8 @@ func (a *api) route(method, path string, h handler) http.Handler {
 }
 
 // admit decides whether a request is served at all. If it is, a slot is taken.
-func (a *api) admit(r *http.Request, method string) *refusal {
-	if no := a.guard.check(r); no != nil {
+func (a *api) admit(r *http.Request, method string, open bool) *refusal {
+	if no := a.guard.check(r, open); no != nil {
 		return no
 	}
 	if method != "" && r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
