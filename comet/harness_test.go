@@ -42,11 +42,13 @@ type tableLogic struct {
 	left     bool
 	connects int
 	hold     chan struct{} // if not nil, connects wait for it
-	deny     map[string]Status
+	late     chan struct{} // if not nil, answers to connects wait for it
+	quiet    chan struct{} // if not nil, answers to messages wait for it
+	sick     error         // if not nil, what every call returns
 }
 
 func newTableLogic() *tableLogic {
-	return &tableLogic{sessions: map[ident.Key]Connect{}, epochs: map[ident.Key]uint64{}, deny: map[string]Status{}}
+	return &tableLogic{sessions: map[ident.Key]Connect{}, epochs: map[ident.Key]uint64{}}
 }
 
 type authBody struct {
@@ -58,9 +60,12 @@ type authBody struct {
 
 func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Disconnect) ([]Connected, error) {
 	l.mu.Lock()
-	hold := l.hold
+	hold, sick := l.hold, l.sick
 	l.connects += len(connects)
 	l.mu.Unlock()
+	if sick != nil {
+		return nil, sick
+	}
 	if hold != nil && len(connects) > 0 {
 		select {
 		case <-hold:
@@ -69,7 +74,15 @@ func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Di
 		}
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	out, late := l.exchangeLocked(connects, gone), l.late
+	l.mu.Unlock()
+	if late != nil && len(connects) > 0 {
+		<-late
+	}
+	return out, nil
+}
+
+func (l *tableLogic) exchangeLocked(connects []Connect, gone []Disconnect) []Connected {
 	for _, d := range gone {
 		if l.sessions[d.Key].Link == d.Link && l.epochs[d.Key] == d.Epoch {
 			delete(l.sessions, d.Key)
@@ -79,16 +92,13 @@ func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Di
 	for i, c := range connects {
 		out[i] = l.connectLocked(c)
 	}
-	return out, nil
+	return out
 }
 
 func (l *tableLogic) connectLocked(c Connect) Connected {
 	var a authBody
 	if json.Unmarshal(c.Body, &a) != nil {
 		return Connected{Status: StatusInvalid}
-	}
-	if st, ok := l.deny[a.Key]; ok {
-		return Connected{Status: st}
 	}
 	l.epoch = max(l.epoch, c.SeenEpoch) + 1
 	l.sessions[ident.Key(a.Key)], l.epochs[ident.Key(a.Key)] = c, l.epoch
@@ -101,6 +111,26 @@ func (l *tableLogic) pause() chan struct{} {
 	defer l.mu.Unlock()
 	l.hold = make(chan struct{})
 	return l.hold
+}
+
+// pauseAnswers lets answers to connects wait until the channel is closed.
+func (l *tableLogic) pauseAnswers() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.late = make(chan struct{})
+	return l.late
+}
+
+func (l *tableLogic) answerAtOnce() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.late = nil
+}
+
+func (l *tableLogic) epochOf(k ident.Key) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.epochs[k]
 }
 
 // asked is how many connects came.
@@ -129,7 +159,24 @@ func (l *tableLogic) online() int {
 }
 
 func (l *tableLogic) Renew(context.Context, Report) (Renewal, error) {
-	return Renewal{Lease: 10 * time.Second}, nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Renewal{Lease: 10 * time.Second}, l.sick
+}
+
+// fail makes every call fail, or work again.
+func (l *tableLogic) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sick = err
+}
+
+// pauseMessages lets answers to messages wait until the channel is closed.
+func (l *tableLogic) pauseMessages() chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quiet = make(chan struct{})
+	return l.quiet
 }
 
 func (l *tableLogic) Leave(context.Context) error {
@@ -140,6 +187,12 @@ func (l *tableLogic) Leave(context.Context) error {
 }
 
 func (l *tableLogic) Receive(_ context.Context, m Message) ([]byte, error) {
+	l.mu.Lock()
+	quiet := l.quiet
+	l.mu.Unlock()
+	if quiet != nil {
+		<-quiet
+	}
 	return append([]byte("echo:"), m.Body...), nil
 }
 
@@ -155,6 +208,11 @@ type rig struct {
 // open starts a comet on loopback with short times, changed by mend.
 func open(t *testing.T, engine string, mend func(*Config)) *rig {
 	t.Helper()
+	return openWith(t, engine, newTableLogic(), mend)
+}
+
+func openWith(t *testing.T, engine string, l *tableLogic, mend func(*Config)) *rig {
+	t.Helper()
 	cfg := Config{
 		Server: ident.NewServer("test", time.Now()),
 		TCP:    []string{"127.0.0.1:0"}, WS: []string{"127.0.0.1:0"}, Loops: 2,
@@ -165,7 +223,6 @@ func open(t *testing.T, engine string, mend func(*Config)) *rig {
 	if mend != nil {
 		mend(&cfg)
 	}
-	l := newTableLogic()
 	s, err := Open(cfg, l)
 	if err != nil {
 		t.Fatal(err)
@@ -197,6 +254,13 @@ func each(t *testing.T, run func(t *testing.T, engine string)) {
 			t.Parallel() // most of them wait
 			run(t, name)
 		})
+	}
+}
+
+// alone is each for tests that change the process, and so run by themselves.
+func alone(t *testing.T, run func(t *testing.T, engine string)) {
+	for _, name := range engines.Names() {
+		t.Run(name, func(t *testing.T) { run(t, name) })
 	}
 }
 
