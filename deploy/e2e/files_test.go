@@ -58,7 +58,7 @@ func write(t *testing.T, path, text string) {
 func parses(t *testing.T, env, args []string) {
 	t.Helper()
 	cmd := exec.Command(bin.Oort, append([]string{"config", "check"}, args...)...)
-	cmd.Env = env
+	cmd.Env = append(slices.Clone(env), rig.RaceEnv)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%q %q: %v: %s", env, args, err, out)
 	}
@@ -155,7 +155,7 @@ func TestCompose(t *testing.T) {
 func helpOf(t *testing.T, command ...string) string {
 	t.Helper()
 	cmd := exec.Command(bin.Oort, append(slices.Clone(command), "--help")...)
-	cmd.Env = []string{"COLUMNS=100"}
+	cmd.Env = []string{"COLUMNS=100", rig.RaceEnv}
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("oort %s --help: %v: %s", command, err, out)
@@ -279,7 +279,9 @@ func TestHealthCommand(t *testing.T) {
 	t.Parallel()
 	g := rig.StartServe(t, bin, "std")
 	health := func() (string, error) {
-		out, err := exec.Command(bin.Oort, "health", "--admin", g.Serve.Addrs["admin"]).CombinedOutput()
+		cmd := exec.Command(bin.Oort, "health", "--admin", g.Serve.Addrs["admin"])
+		cmd.Env = []string{rig.RaceEnv}
+		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
 	if out, err := health(); err != nil || !strings.HasPrefix(out, "ready=true") {
