@@ -11,6 +11,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -37,6 +38,10 @@ type Config struct {
 	// It is also what clients are told to dial, so it names one address.
 	// Zero means "127.0.0.1:0".
 	Listen string
+	// Private keeps the broker within this process: it opens no port, Listen is
+	// not looked at, and clients reach it by Dial. That spares each request its
+	// way through the kernel's network, and the machine a port.
+	Private bool
 	// DataDir keeps topics, records and group offsets. What was acknowledged
 	// survives a SIGKILL of this process; for power loss see SyncWrites. The
 	// directory is made if it is absent and belongs to one broker at a time.
@@ -57,9 +62,10 @@ type Config struct {
 
 // Broker is a running broker of one node.
 type Broker struct {
-	cluster *kfake.Cluster // immutable after Open
-	addr    string         // immutable after Open
-	lock    *os.File       // immutable after Open; nil without a directory
+	cluster *kfake.Cluster        // immutable after Open
+	addr    string                // immutable after Open
+	lock    *os.File              // immutable after Open; nil without a directory
+	private *kfake.VirtualNetwork // immutable after Open; nil with a port
 
 	stop  chan struct{} // closed by Close
 	swept chan struct{} // closed when the sweeper has ended
@@ -70,27 +76,38 @@ type Broker struct {
 // broker left in DataDir is there again.
 func Open(cfg Config) (*Broker, error) {
 	cfg = cfg.withDefaults()
-	if err := checkListen(cfg.Listen); err != nil {
+	b := &Broker{stop: make(chan struct{}), swept: make(chan struct{})}
+	listen := func(network, _ string) (net.Listener, error) { return net.Listen(network, cfg.Listen) }
+	if cfg.Private {
+		b.private = new(kfake.VirtualNetwork)
+		listen = func(network, _ string) (net.Listener, error) { return b.private.Listen(network, privateAddr) }
+	} else if err := checkListen(cfg.Listen); err != nil {
 		return nil, err
 	}
 	lock, err := lockDir(cfg.DataDir)
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := kfake.NewCluster(cfg.options()...)
+	cluster, err := kfake.NewCluster(append(cfg.options(), kfake.ListenFn(listen))...)
 	if err != nil {
 		unlock(lock)
 		return nil, fmt.Errorf("broker: open %q: %w", cfg.Listen, err)
 	}
-	b := &Broker{
-		cluster: cluster,
-		addr:    cluster.ListenAddrs()[0],
-		lock:    lock,
-		stop:    make(chan struct{}),
-		swept:   make(chan struct{}),
-	}
+	b.cluster, b.addr, b.lock = cluster, cluster.ListenAddrs()[0], lock
 	go b.sweep(cfg.Retention)
 	return b, nil
+}
+
+// privateAddr is the one address of a private broker's own network.
+const privateAddr = "localhost:9092"
+
+// Dial connects to the broker, whether it has a port or is private. Give it to
+// clients of a private one as their way to dial.
+func (b *Broker) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if b.private != nil {
+		return b.private.DialContext(ctx, network, addr)
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
 }
 
 // Addr is the address to give to clients as their seed broker.
@@ -146,9 +163,6 @@ func (c Config) options() []kfake.Opt {
 		kfake.GroupMinSessionTimeout(time.Second),
 		kfake.BrokerConfigs(map[string]string{
 			"log.retention.ms": strconv.FormatInt(c.Retention.Milliseconds(), 10),
-		}),
-		kfake.ListenFn(func(network, _ string) (net.Listener, error) {
-			return net.Listen(network, c.Listen)
 		}),
 	}
 	if c.DataDir != "" {

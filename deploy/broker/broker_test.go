@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func open(t testing.TB, cfg broker.Config) *broker.Broker {
 
 func client(t testing.TB, b *broker.Broker, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	c, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.Addr()), kgo.DefaultProduceTopic("t"), kgo.ProducerLinger(0))...)
+	c, err := kgo.NewClient(append(opts, kgo.SeedBrokers(b.Addr()), kgo.Dialer(b.Dial), kgo.DefaultProduceTopic("t"), kgo.ProducerLinger(0))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +67,26 @@ func TestPortInUse(t *testing.T) {
 	b := open(t, broker.Config{})
 	if _, err := broker.Open(broker.Config{Listen: b.Addr(), DataDir: t.TempDir()}); err == nil {
 		t.Error("two brokers on one port")
+	}
+}
+
+// TestPrivate: two private brokers stand side by side, no port leads to them,
+// and each keeps what it was given.
+func TestPrivate(t *testing.T) {
+	for _, word := range []string{"one", "two"} {
+		b := open(t, broker.Config{Private: true})
+		if c, err := net.DialTimeout("tcp", b.Addr(), time.Second); err == nil {
+			c.Close()
+			t.Errorf("a port leads to the private broker at %s", b.Addr())
+		}
+		c := client(t, b, kgo.AllowAutoTopicCreation(), kgo.ConsumeTopics("t"))
+		if err := c.ProduceSync(t.Context(), kgo.StringRecord(word)).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+		fetches := c.PollFetches(t.Context())
+		if got := fetches.Records(); len(got) != 1 || string(got[0].Value) != word {
+			t.Errorf("got %v, want %q", got, word)
+		}
 	}
 }
 

@@ -66,13 +66,14 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
-	brokers, err := b.openBroker(c.Data, c.SyncWrites)
+	k, err := b.openBroker(c.Data, c.SyncWrites)
 	if err != nil {
 		return err
 	}
+	brokers := []string{k.Addr()}
 	first, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	publisher, err := b.openPublisher(first, publish.Config{Brokers: brokers})
+	publisher, err := b.openPublisher(first, publish.Config{Brokers: brokers, Dial: k.Dial})
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	}
 	cometpb.RegisterCometServer(toComet, cometrpc.NewServer(s))
 	j, err := b.openJob(first, jobConfig{
-		consume:  consume.Config{Brokers: brokers, Instance: "serve", Session: nearSession},
+		consume:  consume.Config{Brokers: brokers, Dial: k.Dial, Instance: "serve", Session: nearSession},
 		dispatch: dispatch.Config{Job: "serve", Dial: within(toComet)},
 		logic:    toLogic,
 		refresh:  nearRefresh,
@@ -138,7 +139,7 @@ func within(ch *inprocgrpc.Channel) func(server, addr string) (grpc.ClientConnIn
 
 // openBroker starts the embedded broker, with a temporary directory unless one
 // is given.
-func (b *base) openBroker(dir string, sync bool) (brokers []string, err error) {
+func (b *base) openBroker(dir string, sync bool) (k *broker.Broker, err error) {
 	if dir == "" {
 		if dir, err = os.MkdirTemp("", "oort-"); err != nil {
 			return nil, err
@@ -148,15 +149,15 @@ func (b *base) openBroker(dir string, sync bool) (brokers []string, err error) {
 	} else if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	k, err := broker.Open(broker.Config{
-		DataDir: dir, SyncWrites: sync,
+	k, err = broker.Open(broker.Config{
+		Private: true, DataDir: dir, SyncWrites: sync,
 		Log: func(format string, args ...any) { b.log.Warn("broker: " + fmt.Sprintf(format, args...)) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.opened.add("broker", func(context.Context) error { k.Close(); return nil })
-	return []string{k.Addr()}, nil
+	return k, nil
 }
 
 func (c *Serve) tryThis(out io.Writer, http, tcp string) {

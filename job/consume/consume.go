@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 
@@ -66,6 +67,8 @@ type Config struct {
 	Drain time.Duration
 	// TLS for the connections to the brokers. Zero means plain TCP.
 	TLS *tls.Config
+	// Dial reaches the brokers in place of TCP and TLS. Zero means TCP.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Log. Zero means slog.Default().
 	Log *slog.Logger
 	// Metrics registers oort_job_consume_*. Zero means none.
@@ -134,7 +137,10 @@ func common(cfg Config) []kgo.Opt {
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
-	if cfg.TLS != nil {
+	switch {
+	case cfg.Dial != nil:
+		opts = append(opts, kgo.Dialer(cfg.Dial))
+	case cfg.TLS != nil:
 		opts = append(opts, kgo.DialTLSConfig(cfg.TLS))
 	}
 	return opts

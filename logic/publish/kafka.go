@@ -52,6 +52,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -100,6 +101,8 @@ type Config struct {
 	MaxRecordBytes int
 	// TLS for the connections to the brokers. Zero means plain TCP.
 	TLS *tls.Config
+	// Dial reaches the brokers in place of TCP and TLS. Zero means TCP.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Metrics registers oort_logic_publish_*. Zero means none.
 	Metrics prometheus.Registerer
 }
@@ -147,7 +150,7 @@ func OpenKafka(ctx context.Context, cfg Config) (*Kafka, error) {
 	if len(cfg.Brokers) == 0 {
 		return nil, errors.New("publish: no brokers given")
 	}
-	return openDialer(ctx, cfg.withDefaults(), newDialer(cfg.TLS))
+	return openDialer(ctx, cfg.withDefaults(), newDialer(cfg))
 }
 
 func openDialer(ctx context.Context, cfg Config, d dialer) (*Kafka, error) {

@@ -18,12 +18,23 @@ type dialer interface {
 	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-func newDialer(config *tls.Config) dialer {
+// dialFunc is a dialer of the caller's.
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// DialContext implements dialer.
+func (d dialFunc) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+	return d(ctx, network, addr)
+}
+
+func newDialer(cfg Config) dialer {
 	plain := &net.Dialer{Timeout: 5 * time.Second}
-	if config == nil {
+	switch {
+	case cfg.Dial != nil:
+		return dialFunc(cfg.Dial)
+	case cfg.TLS == nil:
 		return plain
 	}
-	return &tls.Dialer{NetDialer: plain, Config: config}
+	return &tls.Dialer{NetDialer: plain, Config: cfg.TLS}
 }
 
 // wire dials for one producer and counts the produce requests that begin to be
