@@ -54,6 +54,16 @@ func TestFaultsAtStart(t *testing.T) {
 		{"no Kafka for job", job, []string{"--kafka", closed}, 1, closed},
 		{"missing API keys", serve, []string{"--api-keys", missing}, 0, missing},
 		{"garbage as API keys", serve, []string{"--api-keys", garbage}, 0, garbage},
+		{"API for everybody without keys", serve, []string{"--http", "0.0.0.0:0"}, 2, "--api-keys"},
+		{"no key for tokens", serve, []string{"--auth", "jwt", "--jwt-alg", "ES256"}, 0, "--jwt-key"},
+		{"missing key for tokens", serve, []string{"--auth", "jwt", "--jwt-alg", "ES256", "--jwt-key", missing}, 0, missing},
+		{"garbage as key for tokens", serve, []string{"--auth", "jwt", "--jwt-alg", "ES256", "--jwt-key", garbage}, 0, garbage},
+		{"no algorithm for tokens", serve, []string{"--auth", "jwt", "--jwt-key", garbage}, 0, "--jwt-alg"},
+		{"no such algorithm for tokens", serve, []string{"--auth", "jwt", "--jwt-alg", "none", "--jwt-key", garbage}, 0, "none"},
+		{"no service to ask", serve, []string{"--auth", "callback"}, 0, "--auth-url"},
+		{"no URL of a service to ask", serve, []string{"--auth", "callback", "--auth-url", "here"}, 0, "--auth-url"},
+		{"no prefix of proxies", serve, []string{"--proxy-from", "here"}, 2, "here"},
+		{"no name for a comet", comet, []string{"--name", "a b"}, 2, "a b"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

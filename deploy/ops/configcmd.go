@@ -52,6 +52,15 @@ func (c *ConfigShow) Run(out io.Writer, outer *parsed) error {
 			return err
 		}
 	}
+	return printStray(out, outer)
+}
+
+func printStray(out io.Writer, p *parsed) error {
+	for _, name := range p.strayEnvironment() {
+		if _, err := fmt.Fprintf(out, "# the environment has %s, which no command knows\n", name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -86,8 +95,10 @@ func (c *ConfigCheck) Run(out io.Writer, outer *parsed) error {
 	for i, p := range commands {
 		names[i] = commandPath(p.ctx.Selected())
 	}
-	_, err = fmt.Fprintf(out, "ok: %s\n", strings.Join(names, ", "))
-	return err
+	if _, err := fmt.Fprintf(out, "ok: %s\n", strings.Join(names, ", ")); err != nil {
+		return err
+	}
+	return printStray(out, outer)
 }
 
 // effective parses the command that args name, as it would be run. Without

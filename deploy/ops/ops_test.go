@@ -251,6 +251,17 @@ func TestConfigCheck(t *testing.T) {
 	}
 }
 
+func TestStrayEnvironmentIsTold(t *testing.T) {
+	t.Setenv("OORT_ENGINE", "std")
+	t.Setenv("OORT_ENGIN", "std")
+	for _, command := range []string{"check", "show"} {
+		code, out, _ := run(t, "config", command)
+		if code != 0 || strings.Count(out, "which no command knows") != 1 || !strings.Contains(out, "has OORT_ENGIN,") {
+			t.Errorf("config %s: exit %d\n%s", command, code, out)
+		}
+	}
+}
+
 // Kong quotes what it could not parse; of a secret nobody may see that.
 func TestSecretNotInErrors(t *testing.T) {
 	t.Run("environment", func(t *testing.T) {

@@ -2,7 +2,9 @@ package ops
 
 import (
 	"fmt"
+	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -47,6 +49,31 @@ func (p *parsed) origin(f *kong.Flag, given bool) string {
 		}
 	}
 	return "default"
+}
+
+// strayEnvironment are the variables that have the program's prefix and set
+// nothing: misspelled ones, most likely. They are no error, since others set
+// such names too (Kubernetes does for a service of the program's name).
+func (p *parsed) strayEnvironment() []string {
+	if p.app.EnvPrefix == "" {
+		return nil
+	}
+	known := map[string]bool{}
+	_ = eachFlag(p.ctx.Model.Node, func(_ *kong.Node, f *kong.Flag) error {
+		for _, name := range f.Envs {
+			known[name] = true
+		}
+		return nil
+	})
+	var stray []string
+	for _, kv := range os.Environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if strings.HasPrefix(name, p.app.EnvPrefix) && !known[name] {
+			stray = append(stray, name)
+		}
+	}
+	slices.Sort(stray)
+	return stray
 }
 
 // shown is the value as a flag would take it; of a secret only whether it is
