@@ -79,7 +79,10 @@ func TestPrivate(t *testing.T) {
 			c.Close()
 			t.Errorf("a port leads to the private broker at %s", b.Addr())
 		}
-		c := client(t, b, kgo.AllowAutoTopicCreation(), kgo.ConsumeTopics("t"))
+		c := client(t, b, kgo.ConsumeTopics("t"))
+		if _, err := kadm.NewClient(c).CreateTopic(t.Context(), 1, 1, nil, "t"); err != nil {
+			t.Fatal(err)
+		}
 		if err := c.ProduceSync(t.Context(), kgo.StringRecord(word)).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
