@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -188,6 +189,27 @@ func TestCommandsInText(t *testing.T) {
 		}
 		if found == 0 && from != "deploy/compose.yaml" {
 			t.Errorf("no command found in %s", from)
+		}
+	}
+}
+
+// TestLinksInText follows each link from a document to a file.
+func TestLinksInText(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^):]+)\)`) // no colon: not https://
+	documents, err := filepath.Glob(root + "/docs/*.md")
+	if err != nil || len(documents) < 2 {
+		t.Fatalf("documents %q, %v", documents, err)
+	}
+	for _, path := range append(documents, root+"/README.md") {
+		for _, found := range link.FindAllStringSubmatch(read(t, path), -1) {
+			target, _, _ := strings.Cut(found[1], "#")
+			if target == "" {
+				continue // within the document
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(path), target)); err != nil {
+				t.Errorf("%s links to %s: %v", path, found[1], err)
+			}
 		}
 	}
 }
