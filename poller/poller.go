@@ -23,7 +23,8 @@
 // # Reading
 //
 // OnData hands over what has come and is told how much of it was used. The
-// bytes are valid only in the call. What was not used comes again in front of
+// bytes are valid only in the call, and the handler may change those that it
+// uses (WebSocket payloads are unmasked in place). What was not used comes again in front of
 // newer bytes, and only with newer bytes or after Resume. An idle link holds
 // no read buffer: only an unused rest is copied, and at most
 // Options.MaxRest bytes of it, beyond which the link is closed with
