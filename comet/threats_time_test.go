@@ -8,6 +8,7 @@ import (
 
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/pushpb"
+	"github.com/oortim/oort/proto/ws"
 )
 
 // drip writes wire a byte at a time until the link takes no more, and then
@@ -15,12 +16,17 @@ import (
 func (p *peer) drip(wire string) {
 	go func() {
 		for i := 0; ; i = (i + 1) % len(wire) {
-			if _, err := p.Write([]byte{wire[i]}); err != nil {
+			if !p.write(wire[i : i+1]) {
 				return
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
 	}()
+}
+
+func (p *peer) write(s string) bool {
+	_, err := p.Write([]byte(s))
+	return err == nil
 }
 
 // From accept to authenticated there is one deadline, which no byte renews.
@@ -35,6 +41,15 @@ func TestThreatSlowloris(t *testing.T) {
 			"silent websocket":  func() *peer { return s.dial(true) },
 			"dripped frame":     func() *peer { p := s.dial(false); p.drip(dripped); return p },
 			"dripped websocket": func() *peer { p := s.dial(true); p.drip(masked(2, true, []byte(dripped+"y"))); return p },
+		}
+		victims["pings"] = func() *peer {
+			p := s.dial(true)
+			go func() {
+				for p.write(masked(ws.OpPing, true, nil)) {
+					time.Sleep(20 * time.Millisecond)
+				}
+			}()
+			return p
 		}
 		n := uint64(0)
 		for name, attack := range victims {

@@ -53,6 +53,8 @@ func newSessions(c logicpb.LogicClient) *sessions {
 
 func (s *sessions) close() {
 	s.end()
+	s.turn <- struct{}{} // whoever opens a stream now has begun to be waited for
+	<-s.turn
 	s.wg.Wait()
 }
 
