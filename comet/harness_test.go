@@ -199,19 +199,19 @@ func (l *tableLogic) Receive(_ context.Context, m Message) ([]byte, error) {
 type rig struct {
 	*Server
 	logic  *tableLogic
-	t      *testing.T
+	t      testing.TB
 	offset int64
 
 	control func(network, address string, c syscall.RawConn) error // of dial
 }
 
 // open starts a comet on loopback with short times, changed by mend.
-func open(t *testing.T, engine string, mend func(*Config)) *rig {
+func open(t testing.TB, engine string, mend func(*Config)) *rig {
 	t.Helper()
 	return openWith(t, engine, newTableLogic(), mend)
 }
 
-func openWith(t *testing.T, engine string, l *tableLogic, mend func(*Config)) *rig {
+func openWith(t testing.TB, engine string, l *tableLogic, mend func(*Config)) *rig {
 	t.Helper()
 	cfg := Config{
 		Server: ident.NewServer("test", time.Now()),
@@ -282,7 +282,7 @@ func (r *rig) pushRoom(room string, op int32, body string) Outcome {
 // peer is a client over one plain socket.
 type peer struct {
 	net.Conn
-	t    *testing.T
+	t    testing.TB
 	r    *bufio.Reader
 	ws   bool
 	held []frame.Frame
@@ -485,7 +485,7 @@ func (p *peer) login(seq uint32, key, room string, accepts ...uint32) {
 }
 
 // until waits for a condition.
-func until(t *testing.T, what string, ok func() bool) {
+func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

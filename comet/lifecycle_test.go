@@ -67,6 +67,17 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// A link that was accepted before the listeners closed, and opens after every
+// other has been told to go, is told so too: Drain would wait for it.
+func TestOpenWhileDraining(t *testing.T) {
+	each(t, func(t *testing.T, engine string) {
+		r := open(t, engine, nil)
+		r.draining.Store(true)
+		r.dial(false).wantEnd(ReasonDraining)
+		until(t, "counted", func() bool { return r.closedFor(ReasonDraining) == 1 })
+	})
+}
+
 // Stop ends while connects are under way and logic answers late: what it lets in
 // then is given back, and nobody waits for a loop that is gone.
 func TestStopWithAuthUnderWay(t *testing.T) {
