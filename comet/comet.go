@@ -49,7 +49,7 @@ type Server struct {
 
 	keys     *directory
 	census   *census
-	sources  sources
+	sources  *sources
 	marks    marks
 	ids      memory
 	messages messages
@@ -79,7 +79,7 @@ func Open(cfg Config, logic Logic) (*Server, error) {
 		decode:  link.Limits{Frame: cfg.Limits.Frame, Head: cfg.Limits.Head},
 		keys:    newDirectory(),
 		census:  newCensus(cfg.Loops),
-		sources: sources{links: cfg.Limits.SourceLinks, rate: cfg.Limits.SourceRate},
+		sources: newSources(cfg.Limits.SourceLinks, cfg.Limits.SourceRate),
 		buckets: make([]*bucket, cfg.Loops),
 	}
 	ctx, cancel := context.WithCancel(context.Background())

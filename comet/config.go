@@ -45,8 +45,9 @@ type Config struct {
 // Limits of a comet. Zero means the default; where that is "off" it is said.
 type Limits struct {
 	// Links in all. Zero means 1,000,000. main lowers it to what the
-	// descriptor limit allows. At the limit the oldest link that has not
-	// authenticated is shed for a new one; without any the new one is refused.
+	// descriptor limit allows. At the limit the oldest link of the same loop
+	// that has not authenticated is shed for a new one; without any the new
+	// one is refused.
 	Links int
 	// Frame bounds a client's frame in bytes, header and body. Zero means
 	// 4 KiB + header, as in goim.

@@ -14,8 +14,8 @@ import (
 // their stream to it lives.
 type lease struct {
 	s       *Server
-	counter uint64 // of renewals; owned by run
-	until   atomic.Int64
+	counter uint64        // of renewals; owned by run
+	until   atomic.Int64  // end of the lease since Server.start, by the monotonic clock
 	settled chan struct{} // closed Settle after the first renewal
 	done    chan struct{} // closed when run has returned
 }
@@ -62,7 +62,7 @@ func (l *lease) renew(ctx context.Context) error {
 		return err
 	}
 	l.s.census.learn(got.Rooms, r.Rooms)
-	if l.until.Swap(begun.Add(got.Lease).UnixNano()) == 0 {
+	if l.until.Swap(int64(begun.Add(got.Lease).Sub(l.s.start))) == 0 {
 		time.AfterFunc(l.s.cfg.Times.Settle, func() {
 			close(l.settled)
 			l.s.pump.begin()
@@ -82,7 +82,7 @@ func (l *lease) open() bool {
 }
 
 // held reports whether the lease is valid.
-func (l *lease) held() bool { return time.Now().UnixNano() < l.until.Load() }
+func (l *lease) held() bool { return int64(time.Since(l.s.start)) < l.until.Load() }
 
 func (s *Server) report(counter uint64) Report {
 	return Report{

@@ -1,0 +1,67 @@
+package comet
+
+import (
+	"io"
+	"testing"
+
+	"github.com/oortim/oort/comet/link"
+	"github.com/oortim/oort/comet/room"
+	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/frame"
+	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/ws"
+)
+
+// idle is a loop whose sockets take everything.
+type idle struct {
+	poller.Loop
+	wrote int
+}
+
+func (*idle) Index() int { return 0 }
+func (l *idle) Write(_ poller.ID, b []byte) (int, error) {
+	l.wrote += len(b)
+	return len(b), nil
+}
+
+// TestHeartbeatAllocatesNothing, from bytes to bytes, on either wire: a million
+// links that do nothing else are nothing to the collector.
+func TestHeartbeatAllocatesNothing(t *testing.T) {
+	beat := frame.Append(nil, frame.OpHeartbeat, 7, nil)
+	rows := map[string]struct {
+		enc   room.Encoding
+		stage link.Stage
+		wire  []byte
+	}{
+		"tcp": {room.TCP, link.StageTCP, beat},
+		"ws":  {room.WebSocket, link.StageWS, ws.AppendMasked(nil, ws.OpBinary, true, [4]byte{1, 2, 3, 4}, beat)},
+	}
+	for name, row := range rows {
+		cfg := Config{Server: "c1@1", TCP: []string{"-"}, Loops: 1, Engine: func(poller.Options) (poller.Engine, error) { return nil, io.EOF }}
+		cfg, err := cfg.withDefaults()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Limits.Rate, cfg.Limits.Burst = 10_000, 60_000
+		s := &Server{cfg: cfg, census: newCensus(1), sources: newSources(0, 0), meters: []*meters{{}}, roles: []link.Stage{row.stage}, decode: link.Limits{Frame: 4096}}
+		l := &idle{}
+		b := newBucket(s, l)
+		id := poller.ID{Slot: 3, Gen: 1}
+		b.OnOpen(id, poller.Conn{})
+		r := b.at(id)
+		r.state, r.enc, r.heartbeat = live, row.enc, 1000
+		if !b.joinRoom(r, ident.Room("live://1")) {
+			t.Fatal("not joined")
+		}
+		in := make([]byte, len(row.wire))
+		n := testing.AllocsPerRun(100, func() {
+			copy(in, row.wire) // it is unmasked in place
+			if used := b.OnData(id, in); used != len(in) {
+				t.Fatal("used", used)
+			}
+		})
+		if n != 0 || l.wrote == 0 {
+			t.Errorf("%s: %v allocations a heartbeat, %d bytes written", name, n, l.wrote)
+		}
+	}
+}
