@@ -12,15 +12,25 @@ import (
 	"github.com/oortim/oort/deploy/e2e/rig"
 )
 
-// A job, or logic, is killed while pushes go on, and started again: what was
-// acknowledged reaches every link, in order, and nothing reaches one twice.
+// part is a process of a cluster that can be killed and started again.
+type part interface {
+	Kill()
+	Restart(testing.TB)
+}
+
+// A part is killed while pushes go on, and started again: what was acknowledged
+// reaches every link, in order, and nothing reaches one twice.
 func TestKill(t *testing.T) {
 	for _, tc := range []struct {
 		name string
-		part func(*rig.Gateway) *rig.Oort
+		part func(*rig.Gateway) part
+		// tries are how many pushes are tried while it is away: with Kafka away
+		// each takes as long as logic waits for an answer.
+		tries int64
 	}{
-		{"job", func(g *rig.Gateway) *rig.Oort { return g.Job }},
-		{"logic", func(g *rig.Gateway) *rig.Oort { return g.Logic }},
+		{"job", func(g *rig.Gateway) part { return g.Job }, 20},
+		{"logic", func(g *rig.Gateway) part { return g.Logic }, 20},
+		{"kafka", func(g *rig.Gateway) part { return g.Kafka }, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -29,10 +39,10 @@ func TestKill(t *testing.T) {
 			p := startPusher(t, g.API)
 			for range 3 {
 				p.waitStored(t, 50)
-				part := tc.part(g)
-				part.Kill()
-				p.waitTries(t, 20)
-				part.Restart(t)
+				victim := tc.part(g)
+				victim.Kill()
+				p.waitTries(t, tc.tries)
+				victim.Restart(t)
 			}
 			p.waitStored(t, 50)
 			stored, unknown := p.stop()
