@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/pushpb"
@@ -97,7 +98,7 @@ func TestThreatAccepts(t *testing.T) {
 // Defence: directory.put compares epochs under its lock.
 func TestThreatTwoLogins(t *testing.T) {
 	both(t, func(t *testing.T, engine string, web bool) {
-		r := open(t, engine, nil)
+		r := open(t, engine, func(c *Config) { c.Times.Linger = 10 * time.Millisecond })
 		for round := range 12 {
 			peers := []*peer{r.dial(web), r.dial(web), r.dial(!web)}
 			var wg sync.WaitGroup
