@@ -10,7 +10,7 @@ while read -r dir; do
 	package=./$dir
 	for fuzzer in $(go test -list '^Fuzz' "$package" | grep '^Fuzz'); do
 		echo "== $package $fuzzer $time"
-		go test -run '^$' -fuzz "^$fuzzer\$" -fuzztime "$time" "$package"
+		go test -run '^$' -fuzz "^$fuzzer\$" -fuzztime "$time" -fuzzminimizetime 1s "$package"
 		count=$((count + 1))
 	done
 done < <(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -rn1 dirname | sed 's|^\./||' | sort -u)

@@ -39,9 +39,12 @@ type LogicFlags struct {
 type Logic struct {
 	ops.AdminFlags
 	LogicFlags
-	GRPC  string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
-	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
-	Redis []string      `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis with the sessions; several addresses for a cluster."`
+	GRPC          string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
+	Lease         time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
+	Redis         []string      `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis with the sessions; several addresses for a cluster."`
+	RedisUser     string        `help:"User name for Redis with ACLs."`
+	RedisPassword string        `secret:"" help:"Password for Redis; rather in the environment or the config file than here."`
+	RedisDB       int           `name:"redis-db" default:"0" help:"Database of Redis; a cluster has only 0."`
 	KafkaFlags
 	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; 0: the cluster's default."`
 	Partitions  int32 `default:"8" help:"Partitions of the topic if it has to be made."`
@@ -80,7 +83,9 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	}
 	first, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	sessions, err := session.OpenRedis(first, session.RedisConfig{Addrs: some(c.Redis)})
+	sessions, err := session.OpenRedis(first, session.RedisConfig{
+		Addrs: some(c.Redis), Username: c.RedisUser, Password: c.RedisPassword, DB: c.RedisDB, Log: log,
+	})
 	if err != nil {
 		return err
 	}
