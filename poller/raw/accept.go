@@ -70,7 +70,7 @@ func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
 			c.Local = addrPort(own)
 		}
 	}
-	l.onOpen(id, c)
+	l.calls.OnOpen(id, c)
 	return true
 }
 

@@ -21,7 +21,7 @@ func (l *loop) Close(id poller.ID, reason error) {
 func (l *loop) runClosing() {
 	for i := 0; i < len(l.closing); i++ {
 		c := l.closing[i]
-		l.onClose(c)
+		l.calls.OnClose(c.id, c.reason)
 		l.release(c.id.Slot)
 	}
 	clear(l.closing) // lets go of the reasons

@@ -3,11 +3,11 @@
 package raw
 
 import (
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/calls"
 	"github.com/oortim/oort/poller/internal/rest"
 	"github.com/oortim/oort/poller/internal/taskq"
 )
@@ -15,22 +15,20 @@ import (
 const (
 	readSize    = 64 << 10 // the shared read buffer of a loop
 	tasksATurn  = 1024     // tasks handled before links get their turn
-	panicPause  = 100 * time.Millisecond
-	listenerGen = 0 // generation of events that are no link's; links start at 1
+	listenerGen = 0        // generation of events that are no link's; links start at 1
 )
 
 // loop is one reactor and all that it owns.
 type loop struct {
 	// immutable after Open
-	index   int
-	engine  *engine
-	handler poller.Handler
+	index  int
+	engine *engine
 
 	// safe from anywhere
+	calls        calls.Handler
 	tasks        *taskq.Queue
 	accepted     atomic.Uint64
 	acceptPauses atomic.Uint64
-	panics       atomic.Uint64
 
 	// owned by the loop
 	poll      *poll
@@ -86,7 +84,7 @@ func (l *loop) turn(wait time.Duration) time.Duration {
 	l.runResumed()
 	l.runClosing()
 	now := time.Now()
-	return l.nextWait(l.onTurn(now), now)
+	return l.nextWait(l.calls.OnTurn(now), now)
 }
 
 // stop ends the loop: tasks that were taken are handled while the links still
@@ -98,10 +96,10 @@ func (l *loop) stop() {
 	}
 	l.runResumed()
 	l.runClosing()
-	l.onTurn(time.Now())
+	l.calls.OnTurn(time.Now())
 	l.links.each(func(id poller.ID) { l.Close(id, poller.ErrStopped) })
 	l.runClosing()
-	l.onStop()
+	l.calls.OnStop()
 	l.poll.close()
 }
 
@@ -130,7 +128,7 @@ func (l *loop) handle(slot, gen uint32, r ready) {
 func (l *loop) runTasks() bool {
 	n := l.tasks.Gather(tasksATurn)
 	for range n {
-		l.onTask(l.tasks.Next())
+		l.calls.OnTask(l.tasks.Next())
 	}
 	return n > 0
 }
@@ -168,65 +166,4 @@ func (l *loop) arm(slot uint32, k *link) {
 		return
 	}
 	k.flag = k.flag&^(armedIn|armedOut) | want
-}
-
-// contain is deferred around each callback that concerns one link.
-func (l *loop) contain(id poller.ID) {
-	if v := recover(); v != nil {
-		l.panicked(v)
-		l.Close(id, &poller.PanicError{Value: v})
-	}
-}
-
-// survive is deferred around the callbacks that concern no link.
-func (l *loop) survive() {
-	if v := recover(); v != nil {
-		l.panicked(v)
-	}
-}
-
-func (l *loop) panicked(v any) {
-	l.panics.Add(1)
-	if tell := l.engine.opts.OnPanic; tell != nil {
-		defer func() { _ = recover() }() // the teller's own panic must not end the loop either
-		tell(l.index, v, debug.Stack())
-	}
-}
-
-func (l *loop) onOpen(id poller.ID, c poller.Conn) {
-	defer l.contain(id)
-	l.handler.OnOpen(id, c)
-}
-
-// onData returns what was left unused. A count out of range panics here, and
-// is contained like a panic of the handler, whose mistake it is.
-func (l *loop) onData(id poller.ID, in []byte) (left []byte) {
-	defer l.contain(id)
-	return in[l.handler.OnData(id, in):]
-}
-
-func (l *loop) onWritable(id poller.ID) {
-	defer l.contain(id)
-	l.handler.OnWritable(id)
-}
-
-func (l *loop) onClose(c closing) {
-	defer l.survive()
-	l.handler.OnClose(c.id, c.reason)
-}
-
-func (l *loop) onTask(t poller.Task) {
-	defer l.survive()
-	l.handler.OnTask(t)
-}
-
-func (l *loop) onTurn(now time.Time) (wait time.Duration) {
-	wait = panicPause // if it panics: a handler that always does shall not spin
-	defer l.survive()
-	return l.handler.OnTurn(now)
-}
-
-func (l *loop) onStop() {
-	defer l.survive()
-	l.handler.OnStop()
 }

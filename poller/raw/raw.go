@@ -66,9 +66,9 @@ func Open(o poller.Options) (poller.Engine, error) {
 		return nil, err
 	}
 	for _, l := range e.loops {
-		if l.handler = o.NewHandler(l); l.handler == nil {
+		if err := l.calls.Open(o, l); err != nil {
 			e.abandon()
-			return nil, poller.ErrNoHandler
+			return nil, err
 		}
 	}
 	e.running.Store(int32(o.Loops))
@@ -118,7 +118,7 @@ func (e *engine) Stats() poller.Stats {
 	for _, l := range e.loops {
 		s.Accepted += l.accepted.Load()
 		s.AcceptPauses += l.acceptPauses.Load()
-		s.Panics += l.panics.Load()
+		s.Panics += l.calls.Panics()
 		s.Wakes += l.tasks.Wakes()
 	}
 	return s

@@ -55,7 +55,7 @@ func (l *loop) deliver(id poller.ID, k *link, fresh []byte) {
 		k.rest = l.rests.Append(k.rest, fresh)
 		in = l.rests.Bytes(k.rest)
 	}
-	left := l.onData(id, in[:len(in):len(in)])
+	left := l.calls.OnData(id, in[:len(in):len(in)])
 	switch {
 	case k.flag.has(marked):
 		// its rest goes when it is closed

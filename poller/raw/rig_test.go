@@ -28,9 +28,12 @@ func (e *echo) OnData(id poller.ID, in []byte) int {
 func (e *echo) OnWritable(poller.ID)     {}
 func (e *echo) OnClose(poller.ID, error) {}
 func (e *echo) OnTask(t poller.Task) {
-	if c, ok := t.Ref.(*call); ok {
-		c.f(e.loop.(*loop))
-		close(c.done)
+	switch ref := t.Ref.(type) {
+	case *call:
+		ref.f(e.loop.(*loop))
+		close(ref.done)
+	case chan struct{}:
+		ref <- struct{}{}
 	}
 }
 func (e *echo) OnTurn(time.Time) time.Duration { return e.wait }

@@ -24,7 +24,10 @@ func TestLoopsShareAListener(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.handler = &echo{loop: l, size: 1, ids: opened, wait: -1}
+		o.NewHandler = func(poller.Loop) poller.Handler { return &echo{loop: l, size: 1, ids: opened, wait: -1} }
+		if err := l.calls.Open(o, l); err != nil {
+			t.Fatal(err)
+		}
 		e.loops = append(e.loops, l)
 	}
 	addr, err := e.loops[0].listen("127.0.0.1:0")

@@ -87,7 +87,7 @@ func (l *loop) sent(id poller.ID, k *link, short bool, errno syscall.Errno) erro
 // afterwards, as a handler with much to write is short again at once.
 func (l *loop) writable(id poller.ID, k *link) {
 	k.flag &^= owed
-	l.onWritable(id)
+	l.calls.OnWritable(id)
 	if !k.flag.has(marked) {
 		l.arm(id.Slot, k)
 	}

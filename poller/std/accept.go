@@ -81,7 +81,7 @@ func (l *loop) open(a arrival) {
 	}
 	k := l.links.add(a.conn, raw)
 	l.accepted.Add(1)
-	l.onOpen(k.id, poller.Conn{
+	l.calls.OnOpen(k.id, poller.Conn{
 		Listener: a.listener,
 		Local:    addrPort(a.conn.LocalAddr()),
 		Remote:   addrPort(a.conn.RemoteAddr()),

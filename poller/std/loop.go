@@ -4,35 +4,33 @@ package std
 
 import (
 	"net"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/calls"
 	"github.com/oortim/oort/poller/internal/rest"
 	"github.com/oortim/oort/poller/internal/taskq"
 )
 
 const (
 	tasksATurn = 1024 // tasks handled before links get their turn
-	panicPause = 100 * time.Millisecond
 )
 
 // loop is what stands for a reactor: a lock that serialises callbacks, and a
 // goroutine for those that no connection causes.
 type loop struct {
 	// immutable after Open
-	index   int
-	engine  *engine
-	handler poller.Handler
+	index  int
+	engine *engine
 
 	// safe from anywhere
+	calls      calls.Handler
 	tasks      *taskq.Queue
 	arrivals   chan arrival
 	bell       chan struct{} // one place: a turn is due
 	accepted   atomic.Uint64
-	panics     atomic.Uint64
 	goroutines sync.WaitGroup // of links
 
 	// mu is held while a callback runs, and guards the fields below. The
@@ -112,7 +110,7 @@ func (l *loop) turn() time.Duration {
 	l.runTasks()
 	l.runResumed()
 	l.runClosing()
-	wait := l.onTurn(time.Now())
+	wait := l.calls.OnTurn(time.Now())
 	if len(l.resumed) > 0 || len(l.closing) > 0 || len(l.arrivals) > 0 {
 		wait = 0
 	}
@@ -131,14 +129,14 @@ func (l *loop) stop() {
 	}
 	l.runResumed()
 	l.runClosing()
-	l.onTurn(time.Now())
+	l.calls.OnTurn(time.Now())
 	for _, k := range l.links.links {
 		if k != nil {
 			l.Close(k.id, poller.ErrStopped)
 		}
 	}
 	l.runClosing()
-	l.onStop()
+	l.calls.OnStop()
 	l.mu.Unlock()
 	l.closeGone()
 	l.refuseArrivals()
@@ -161,7 +159,7 @@ func (l *loop) refuseArrivals() {
 func (l *loop) runTasks() bool {
 	n := l.tasks.Gather(tasksATurn)
 	for range n {
-		l.onTask(l.tasks.Next())
+		l.calls.OnTask(l.tasks.Next())
 	}
 	return n > 0
 }
@@ -171,7 +169,7 @@ func (l *loop) runTasks() bool {
 func (l *loop) runClosing() {
 	for i := 0; i < len(l.closing); i++ {
 		k := l.closing[i].link
-		l.onClose(l.closing[i])
+		l.calls.OnClose(k.id, l.closing[i].reason)
 		l.rests.Free(k.rest)
 		l.links.remove(k.id.Slot)
 		l.gone = append(l.gone, k.conn)
@@ -197,65 +195,4 @@ func (l *loop) Close(id poller.ID, reason error) {
 		k.openGate()
 		l.closing = append(l.closing, closing{k, reason})
 	}
-}
-
-// contain is deferred around each callback that concerns one link.
-func (l *loop) contain(id poller.ID) {
-	if v := recover(); v != nil {
-		l.panicked(v)
-		l.Close(id, &poller.PanicError{Value: v})
-	}
-}
-
-// survive is deferred around the callbacks that concern no link.
-func (l *loop) survive() {
-	if v := recover(); v != nil {
-		l.panicked(v)
-	}
-}
-
-func (l *loop) panicked(v any) {
-	l.panics.Add(1)
-	if tell := l.engine.opts.OnPanic; tell != nil {
-		defer func() { _ = recover() }() // the teller's own panic must not end the loop either
-		tell(l.index, v, debug.Stack())
-	}
-}
-
-func (l *loop) onOpen(id poller.ID, c poller.Conn) {
-	defer l.contain(id)
-	l.handler.OnOpen(id, c)
-}
-
-// onData returns what was left unused. A count out of range panics here, and
-// is contained like a panic of the handler, whose mistake it is.
-func (l *loop) onData(id poller.ID, in []byte) (left []byte) {
-	defer l.contain(id)
-	return in[l.handler.OnData(id, in):]
-}
-
-func (l *loop) onWritable(id poller.ID) {
-	defer l.contain(id)
-	l.handler.OnWritable(id)
-}
-
-func (l *loop) onClose(c closing) {
-	defer l.survive()
-	l.handler.OnClose(c.link.id, c.reason)
-}
-
-func (l *loop) onTask(t poller.Task) {
-	defer l.survive()
-	l.handler.OnTask(t)
-}
-
-func (l *loop) onTurn(now time.Time) (wait time.Duration) {
-	wait = panicPause // if it panics: a handler that always does shall not spin
-	defer l.survive()
-	return l.handler.OnTurn(now)
-}
-
-func (l *loop) onStop() {
-	defer l.survive()
-	l.handler.OnStop()
 }

@@ -93,7 +93,7 @@ func (l *loop) deliver(k *link, fresh []byte) {
 		k.rest = l.rests.Append(k.rest, fresh)
 		in = l.rests.Bytes(k.rest)
 	}
-	left := l.onData(k.id, in[:len(in):len(in)])
+	left := l.calls.OnData(k.id, in[:len(in):len(in)])
 	switch {
 	case k.marked:
 		// its rest goes when it is closed

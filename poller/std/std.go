@@ -60,9 +60,9 @@ func Open(o poller.Options) (poller.Engine, error) {
 	}
 	for i := range o.Loops {
 		l := newLoop(e, i)
-		if l.handler = o.NewHandler(l); l.handler == nil {
+		if err := l.calls.Open(o, l); err != nil {
 			e.closeListeners()
-			return nil, poller.ErrNoHandler
+			return nil, err
 		}
 		e.loops = append(e.loops, l)
 	}
@@ -150,7 +150,7 @@ func (e *engine) Stats() poller.Stats {
 	s := poller.Stats{AcceptPauses: e.acceptPauses.Load()}
 	for _, l := range e.loops {
 		s.Accepted += l.accepted.Load()
-		s.Panics += l.panics.Load()
+		s.Panics += l.calls.Panics()
 		s.Wakes += l.tasks.Wakes()
 	}
 	return s

@@ -107,7 +107,7 @@ func (l *loop) awaitWritable(k *link) {
 	l.mu.Lock()
 	if !k.marked && k.owed {
 		k.owed = false
-		l.onWritable(k.id)
+		l.calls.OnWritable(k.id)
 	}
 	l.mu.Unlock()
 	l.ring()
