@@ -3,6 +3,7 @@ package comet
 import (
 	"io"
 	"testing"
+	"time"
 
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/comet/room"
@@ -24,6 +25,21 @@ func (l *idle) Write(_ poller.ID, b []byte) (int, error) {
 	return len(b), nil
 }
 
+// lone is a bucket over a loop that is none.
+func lone(t *testing.T, l poller.Loop, stage link.Stage) *bucket {
+	t.Helper()
+	cfg := Config{Server: "c1@1", TCP: []string{"-"}, Loops: 1, Engine: func(poller.Options) (poller.Engine, error) { return nil, io.EOF }}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Limits.Rate, cfg.Limits.Burst = 10_000, 60_000
+	return newBucket(&Server{
+		cfg: cfg, start: time.Now(), census: newCensus(1), sources: newSources(0, 0), meters: []*meters{{}},
+		roles: []link.Stage{stage}, decode: link.Limits{Frame: 4096},
+	}, l)
+}
+
 // TestHeartbeatAllocatesNothing, from bytes to bytes, on either wire: a million
 // links that do nothing else are nothing to the collector.
 func TestHeartbeatAllocatesNothing(t *testing.T) {
@@ -37,15 +53,8 @@ func TestHeartbeatAllocatesNothing(t *testing.T) {
 		"ws":  {room.WebSocket, link.StageWS, ws.AppendMasked(nil, ws.OpBinary, true, [4]byte{1, 2, 3, 4}, beat)},
 	}
 	for name, row := range rows {
-		cfg := Config{Server: "c1@1", TCP: []string{"-"}, Loops: 1, Engine: func(poller.Options) (poller.Engine, error) { return nil, io.EOF }}
-		cfg, err := cfg.withDefaults()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cfg.Limits.Rate, cfg.Limits.Burst = 10_000, 60_000
-		s := &Server{cfg: cfg, census: newCensus(1), sources: newSources(0, 0), meters: []*meters{{}}, roles: []link.Stage{row.stage}, decode: link.Limits{Frame: 4096}}
 		l := &idle{}
-		b := newBucket(s, l)
+		b := lone(t, l, row.stage)
 		id := poller.ID{Slot: 3, Gen: 1}
 		b.OnOpen(id, poller.Conn{})
 		r := b.at(id)
