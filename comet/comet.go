@@ -178,9 +178,13 @@ func (s *Server) Ready(context.Context) error {
 	return nil
 }
 
+// drainPace is as slow as links are told to go: a comet with few needs no
+// window to spare the others a wave.
+const drainPace = 20 * time.Millisecond
+
 // Drain stops accepting, tells logic that no links are wanted, and tells each
-// link to go, spread evenly over window. It returns when all links are gone or
-// ctx is over.
+// link to go, spread evenly over window, or over less if there are few links.
+// It returns when all links are gone or ctx is over.
 func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 	s.draining.Store(true)
 	s.engine.StopAccept()
@@ -189,6 +193,7 @@ func (s *Server) Drain(ctx context.Context, window time.Duration) error {
 	default:
 	}
 	since := time.Now()
+	window = min(window, time.Duration(s.links.Load())*drainPace)
 	for i := range s.buckets {
 		if err := s.mustPost(i, poller.Task{Kind: taskDrain, Ref: &farewell{since: since, window: window}}); err != nil {
 			return err
