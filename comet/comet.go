@@ -18,8 +18,10 @@ package comet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -164,18 +166,26 @@ func (s *Server) addr(want link.Stage) string {
 	return ""
 }
 
+// beyondLoopback is an address that others than this machine can reach; ""
+// for none.
+func (s *Server) beyondLoopback() string {
+	for _, a := range s.engine.Addrs() {
+		if at, err := netip.ParseAddrPort(a.String()); err != nil || !at.Addr().Unmap().IsLoopback() {
+			return a.String()
+		}
+	}
+	return ""
+}
+
 // ID is the comet's name and incarnation.
 func (s *Server) ID() ident.Server { return s.cfg.Server }
 
 // Ready says whether the comet takes links, and if not why.
 func (s *Server) Ready(context.Context) error {
-	switch {
-	case s.draining.Load():
-		return fmt.Errorf("comet: draining")
-	case !s.lease.open():
-		return ErrNoLease
+	if s.draining.Load() {
+		return errors.New("comet: draining")
 	}
-	return nil
+	return s.lease.err()
 }
 
 // drainPace is as slow as links are told to go: a comet with few needs no

@@ -45,6 +45,7 @@ type tableLogic struct {
 	late     chan struct{} // if not nil, answers to connects wait for it
 	quiet    chan struct{} // if not nil, answers to messages wait for it
 	sick     error         // if not nil, what every call returns
+	trusting bool          // says that authentication is open
 }
 
 func newTableLogic() *tableLogic {
@@ -161,7 +162,7 @@ func (l *tableLogic) online() int {
 func (l *tableLogic) Renew(context.Context, Report) (Renewal, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Renewal{Lease: 10 * time.Second}, l.sick
+	return Renewal{Lease: 10 * time.Second, TrustsClients: l.trusting}, l.sick
 }
 
 // fail makes every call fail, or work again.
@@ -295,13 +296,8 @@ func (r *rig) dial(webSocket bool) *peer {
 	if webSocket {
 		addr = r.WSAddr()
 	}
-	c, err := (&net.Dialer{Control: r.control}).Dial("tcp", addr)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	p := &peer{Conn: c, t: r.t, r: bufio.NewReader(c), ws: webSocket}
-	r.t.Cleanup(func() { c.Close() })
-	if webSocket {
+	p := r.dialAddr(addr)
+	if p.ws = webSocket; webSocket {
 		p.raw("GET /sub HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 		if got := p.status(); got != 101 {
 			r.t.Fatalf("upgrade answered %d", got)
@@ -329,6 +325,16 @@ func (p *peer) wantSilence() {
 	if b, err := io.ReadAll(p.r); len(b) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
 		p.t.Fatalf("got %q, %v; want nothing but the end", b, err)
 	}
+}
+
+func (r *rig) dialAddr(addr string) *peer {
+	r.t.Helper()
+	c, err := (&net.Dialer{Control: r.control}).Dial("tcp", addr)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { c.Close() })
+	return &peer{Conn: c, t: r.t, r: bufio.NewReader(c)}
 }
 
 func (p *peer) raw(s string) {

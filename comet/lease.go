@@ -3,6 +3,7 @@ package comet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -14,14 +15,21 @@ import (
 // their stream to it lives.
 type lease struct {
 	s       *Server
-	counter uint64        // of renewals; owned by run
-	until   atomic.Int64  // end of the lease since Server.start, by the monotonic clock
-	settled chan struct{} // closed Settle after the first renewal
-	done    chan struct{} // closed when run has returned
+	counter uint64                // of renewals; owned by run
+	until   atomic.Int64          // end of the lease since Server.start, by the monotonic clock
+	refused atomic.Pointer[error] // why it must not serve
+	settled chan struct{}         // closed Settle after the first renewal
+	done    chan struct{}         // closed when run has returned
 }
 
-// ErrNoLease: the comet is not registered at logic.
-var ErrNoLease = errors.New("comet: not registered at logic")
+// Why a comet takes no links.
+var (
+	// ErrNoLease: it is not registered at logic.
+	ErrNoLease = errors.New("comet: not registered at logic")
+	// ErrTrusting: authentication is open and the comet can be reached from
+	// beyond this machine. It comes wrapped with the address.
+	ErrTrusting = errors.New("comet: authentication is open, which is for loopback only")
+)
 
 func newLease(s *Server) *lease {
 	return &lease{s: s, settled: make(chan struct{}), done: make(chan struct{})}
@@ -61,12 +69,29 @@ func (l *lease) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if addr := l.s.beyondLoopback(); got.TrustsClients && addr != "" {
+		err := fmt.Errorf("%w; this comet listens on %q", ErrTrusting, addr)
+		l.refused.Store(&err)
+		return err
+	}
+	l.refused.Store(nil)
 	l.s.census.learn(got.Rooms, r.Rooms)
 	if l.until.Swap(int64(begun.Add(got.Lease).Sub(l.s.start))) == 0 {
 		time.AfterFunc(l.s.cfg.Times.Settle, func() {
 			close(l.settled)
 			l.s.pump.begin()
 		})
+	}
+	return nil
+}
+
+// err says why connects are not taken; nil if they are.
+func (l *lease) err() error {
+	if refused := l.refused.Load(); refused != nil {
+		return *refused
+	}
+	if !l.open() {
+		return ErrNoLease
 	}
 	return nil
 }

@@ -79,6 +79,9 @@ type Report struct {
 type Renewal struct {
 	Rooms map[string]int32 // links in the whole cluster, for the report's rooms
 	Lease time.Duration
+	// TrustsClients: logic believes what clients say of themselves, so a comet
+	// that strangers can reach must not serve.
+	TrustsClients bool
 }
 
 // Message is what a client sent with op 4. Body is the receiver's.

@@ -129,7 +129,9 @@ func (l *Logic) Renew(ctx context.Context, r comet.Report) (comet.Renewal, error
 	if err != nil {
 		return comet.Renewal{}, err
 	}
-	return comet.Renewal{Rooms: reply.Rooms, Lease: time.Duration(reply.LeaseMs) * time.Millisecond}, nil
+	return comet.Renewal{
+		Rooms: reply.Rooms, Lease: time.Duration(reply.LeaseMs) * time.Millisecond, TrustsClients: reply.TrustsClients,
+	}, nil
 }
 
 // Leave is of comet.Logic.

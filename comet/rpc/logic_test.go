@@ -134,7 +134,7 @@ func (s *logicServer) answer(b *logicpb.SessionBatch) (*logicpb.SessionResults, 
 
 func (s *logicServer) Renew(_ context.Context, r *logicpb.RenewRequest) (*logicpb.RenewReply, error) {
 	s.renewed = r
-	return &logicpb.RenewReply{LeaseMs: 9000, Rooms: map[string]int32{"live://1": 5}}, nil
+	return &logicpb.RenewReply{LeaseMs: 9000, Rooms: map[string]int32{"live://1": 5}, TrustsClients: true}, nil
 }
 
 func (s *logicServer) Leave(context.Context, *logicpb.LeaveRequest) (*logicpb.LeaveReply, error) {
@@ -272,7 +272,7 @@ func TestSessionsWrongAnswers(t *testing.T) {
 func TestRenewAndReceive(t *testing.T) {
 	withLogic(t, func(t *testing.T, s *logicServer, l *Logic, ctx context.Context) {
 		got, err := l.Renew(ctx, comet.Report{TCPAddr: "own:1", WSAddr: "own:2", Links: 3, Rooms: map[string]int32{"live://1": 2}, Counter: 8})
-		if err != nil || got.Lease != 9*time.Second || got.Rooms["live://1"] != 5 {
+		if err != nil || got.Lease != 9*time.Second || got.Rooms["live://1"] != 5 || !got.TrustsClients {
 			t.Errorf("%+v, %v", got, err)
 		}
 		if r := s.renewed; r.TcpAddr != "public:1" || r.WsAddr != "own:2" || r.Server != "c1@1" || r.Weight != 1 || r.Counter != 8 {

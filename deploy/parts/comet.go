@@ -2,6 +2,7 @@ package parts
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -164,7 +165,11 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	}
 	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s))
 	rpc.start()
-	if b.until(ctx, s.Ready) {
+	ok, err := b.until(ctx, s.Ready)
+	if err != nil {
+		return fmt.Errorf("%w; use another --auth at logic, or --auth-open-public", err)
+	}
+	if ok {
 		b.ready("tcp", s.TCPAddr(), "ws", s.WSAddr(), "grpc", rpc.addr)
 	}
 	return b.wait(ctx)

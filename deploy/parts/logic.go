@@ -105,7 +105,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	logicrpc.Register(rpc.server, logicrpc.New(svc, logicrpc.Options{}))
+	logicrpc.Register(rpc.server, logicrpc.New(svc, logicrpc.Options{TrustsClients: c.open()}))
 	rpc.start()
 	b.ready("http", addr, "grpc", rpc.addr)
 	return b.wait(ctx)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oortim/oort/comet"
 	"github.com/oortim/oort/deploy/ops"
 )
 
@@ -75,19 +76,23 @@ func (b *base) wait(ctx context.Context) error {
 	}
 }
 
-// until waits for a condition that ends by itself, such as a first contact;
-// false if the process is to stop.
-func (b *base) until(ctx context.Context, ready func(context.Context) error) bool {
+// until waits for a condition that comes by itself, such as a first contact;
+// ok is false if the process is to stop. What patience will not mend is an
+// error.
+func (b *base) until(ctx context.Context, ready func(context.Context) error) (ok bool, err error) {
 	beat := time.NewTicker(10 * time.Millisecond)
 	defer beat.Stop()
-	for ready(ctx) != nil {
+	for err = ready(ctx); err != nil; err = ready(ctx) {
+		if errors.Is(err, comet.ErrTrusting) {
+			return false, err
+		}
 		select {
 		case <-ctx.Done():
-			return false
+			return false, nil
 		case <-beat.C:
 		}
 	}
-	return true
+	return true, nil
 }
 
 // ready prints the line that scripts and tests wait for: where everything

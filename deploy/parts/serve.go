@@ -2,6 +2,7 @@ package parts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -104,7 +105,11 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	if b.until(ctx, s.Ready) && b.until(ctx, j.Ready) {
+	ok, err := b.until(ctx, func(ctx context.Context) error { return errors.Join(s.Ready(ctx), j.Ready(ctx)) })
+	if err != nil {
+		return err
+	}
+	if ok {
 		b.ready("tcp", s.TCPAddr(), "ws", s.WSAddr(), "http", http)
 		c.tryThis(out, http, s.TCPAddr())
 	}

@@ -321,10 +321,10 @@ func TestBadBatch(t *testing.T) {
 
 // TestComets goes through the life of a comet.
 func TestComets(t *testing.T) {
-	w := newWorld(t, rpc.Options{})
+	w := newWorld(t, rpc.Options{TrustsClients: true})
 	ctx := context.Background()
 	r, err := w.client.Renew(ctx, &logicpb.RenewRequest{Server: "c1@1", GrpcAddr: "h:1", Draining: true, Counter: 1, Rooms: map[string]int32{"live://1": 3}})
-	if err != nil || r.LeaseMs != 15000 || r.Rooms["live://1"] != 3 {
+	if err != nil || r.LeaseMs != 15000 || r.Rooms["live://1"] != 3 || !r.TrustsClients {
 		t.Errorf("renew: %v, %v", r, err)
 	}
 	list, err := w.client.Comets(ctx, &logicpb.CometsRequest{})

@@ -26,6 +26,9 @@ type Options struct {
 	Batch int
 	// Timeout bounds the work on one batch or call. Zero means 5 s.
 	Timeout time.Duration
+	// TrustsClients tells comets that authentication is open, so that those
+	// which strangers can reach do not serve.
+	TrustsClients bool
 	// Log takes panics. Nil means slog.Default().
 	Log *slog.Logger
 }
@@ -73,7 +76,7 @@ func (s *Server) Renew(ctx context.Context, req *logicpb.RenewRequest) (*logicpb
 	if err != nil {
 		return nil, grpcError(err)
 	}
-	return &logicpb.RenewReply{Rooms: totals, LeaseMs: uint32(lease.Milliseconds())}, nil
+	return &logicpb.RenewReply{Rooms: totals, LeaseMs: uint32(lease.Milliseconds()), TrustsClients: s.opt.TrustsClients}, nil
 }
 
 // Leave implements logicpb.LogicServer.

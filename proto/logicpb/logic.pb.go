@@ -614,7 +614,10 @@ type RenewReply struct {
 	// Links a room in the whole cluster, for the rooms of the request.
 	Rooms map[string]int32 `protobuf:"bytes,1,rep,name=rooms,proto3" json:"rooms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Lease time in milliseconds; renew at least three times within it.
-	LeaseMs       uint32 `protobuf:"varint,2,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	LeaseMs uint32 `protobuf:"varint,2,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	// Logic believes what clients say of themselves. A comet that strangers can
+	// reach must not serve then.
+	TrustsClients bool `protobuf:"varint,3,opt,name=trusts_clients,json=trustsClients,proto3" json:"trusts_clients,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -661,6 +664,13 @@ func (x *RenewReply) GetLeaseMs() uint32 {
 		return x.LeaseMs
 	}
 	return 0
+}
+
+func (x *RenewReply) GetTrustsClients() bool {
+	if x != nil {
+		return x.TrustsClients
+	}
+	return false
 }
 
 type LeaveRequest struct {
@@ -1068,11 +1078,12 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\n" +
 	"RoomsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\x9d\x01\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xc4\x01\n" +
 	"\n" +
 	"RenewReply\x12:\n" +
 	"\x05rooms\x18\x01 \x03(\v2$.oort.logic.v1.RenewReply.RoomsEntryR\x05rooms\x12\x19\n" +
-	"\blease_ms\x18\x02 \x01(\rR\aleaseMs\x1a8\n" +
+	"\blease_ms\x18\x02 \x01(\rR\aleaseMs\x12%\n" +
+	"\x0etrusts_clients\x18\x03 \x01(\bR\rtrustsClients\x1a8\n" +
 	"\n" +
 	"RoomsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
