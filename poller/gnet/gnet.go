@@ -32,7 +32,8 @@
 //   - Closing. OnClose of gnet comes at once, also within other callbacks. It
 //     only marks here, and links are closed at the end of a turn.
 //
-// gnet keeps some 700 bytes a link in several objects, and a map entry.
+// A link takes some 550 bytes of the heap, in several objects and a map of gnet's;
+// a link of epoll takes 16. A loop that sleeps keeps a thread, in epoll_wait.
 package gnet
 
 import (
