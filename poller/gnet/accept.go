@@ -52,22 +52,34 @@ func (e *engine) closeListeners() {
 // the other loops' goroutines accept in turn.
 func (e *engine) accept(l *loop, i int, ln *net.TCPListener) {
 	for e.await(l.door) {
-		conn, err := ln.AcceptTCP()
-		for paused := false; err != nil || !spare(conn); paused = true {
-			if !e.pause(paused) {
-				if err == nil {
-					_ = conn.Close()
-				}
-				return
-			}
-			if err != nil {
-				conn, err = ln.AcceptTCP()
-			}
+		conn := e.take(ln)
+		if conn == nil {
+			return
 		}
 		if !l.enroll(conn, i) {
 			l.door <- struct{}{}
 		}
 	}
+}
+
+// take waits for a connect, and for the descriptors that it needs: one for
+// accept, and one for gnet's duplicate, without which Enroll would close the
+// connection. It returns nil after StopAccept.
+func (e *engine) take(ln *net.TCPListener) *net.TCPConn {
+	conn, err := ln.AcceptTCP()
+	for paused := false; err != nil; paused = true {
+		if !e.pause(paused) {
+			return nil
+		}
+		conn, err = ln.AcceptTCP()
+	}
+	for paused := false; !spare(conn); paused = true {
+		if !e.pause(paused) {
+			_ = conn.Close()
+			return nil
+		}
+	}
+	return conn
 }
 
 // await takes one from door, and says whether accepting goes on.
@@ -99,8 +111,7 @@ func (e *engine) pause(goesOn bool) bool {
 	}
 }
 
-// spare says whether there is a descriptor for gnet's duplicate of conn. With
-// none, Enroll would close the connection, which can wait instead.
+// spare says whether conn can be duplicated.
 func spare(conn *net.TCPConn) bool {
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -3,7 +3,6 @@
 package gnet
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -19,104 +18,6 @@ import (
 
 // Importing gnet starts goroutines, which must be gone whatever else is run.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// scripted is a handler of functions; nil means nothing, and that OnData uses
-// all.
-type scripted struct {
-	loop poller.Loop
-	ids  chan poller.ID
-	data func(id poller.ID, in []byte) int
-	turn func() time.Duration
-}
-
-func (h *scripted) OnOpen(id poller.ID, _ poller.Conn) { h.ids <- id }
-func (h *scripted) OnWritable(poller.ID)               {}
-func (h *scripted) OnClose(poller.ID, error)           {}
-func (h *scripted) OnStop()                            {}
-func (h *scripted) OnTask(t poller.Task) {
-	c := t.Ref.(*call)
-	c.f(h.loop.(*loop))
-	close(c.done)
-}
-
-func (h *scripted) OnData(id poller.ID, in []byte) int {
-	if h.data == nil {
-		return len(in)
-	}
-	return h.data(id, in)
-}
-
-func (h *scripted) OnTurn(time.Time) time.Duration {
-	if h.turn == nil {
-		return -1
-	}
-	return h.turn()
-}
-
-type call struct {
-	f    func(*loop)
-	done chan struct{}
-}
-
-// rig is an engine of one loop.
-type rig struct {
-	t      testing.TB
-	engine poller.Engine
-	*scripted
-}
-
-func newRig(t testing.TB, h *scripted, o poller.Options) *rig {
-	r := &rig{t: t, scripted: h}
-	h.ids = make(chan poller.ID, 100)
-	o.Loops, o.Listen = 1, []string{"127.0.0.1:0"}
-	o.NewHandler = func(l poller.Loop) poller.Handler {
-		h.loop = l
-		return h
-	}
-	var err error
-	if r.engine, err = Open(o); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := r.engine.Stop(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return r
-}
-
-func (r *rig) link() (poller.ID, *net.TCPConn) {
-	c, err := net.Dial("tcp", r.engine.Addrs()[0].String())
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	r.t.Cleanup(func() { c.Close() })
-	return <-r.ids, c.(*net.TCPConn)
-}
-
-func (r *rig) do(f func(*loop)) {
-	c := &call{f, make(chan struct{})}
-	if !r.loop.Post(poller.Task{Ref: c}) {
-		r.t.Fatal("Post was refused")
-	}
-	<-c.done
-}
-
-func (r *rig) until(what string, cond func(*loop) bool) {
-	r.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		holds := false
-		r.do(func(l *loop) { holds = cond(l) })
-		if holds {
-			return
-		}
-		if time.Now().After(end) {
-			r.t.Fatalf("never happened: %s", what)
-		}
-	}
-}
 
 // However a link ends, its rest goes back; and a link without one holds none.
 func TestRestsAreGivenBack(t *testing.T) {
@@ -245,6 +146,39 @@ func processTime() time.Duration {
 	var u unix.Rusage
 	unix.Getrusage(unix.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// With a descriptor for accept and none for gnet's duplicate, the connect waits
+// and is not lost.
+func TestConnectWaitsForItsSecondDescriptor(t *testing.T) {
+	r := newRig(t, &scripted{}, poller.Options{})
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	relieve := starve(t, 1)
+	to := r.engine.Addrs()[0].(*net.TCPAddr)
+	err = unix.Connect(fd, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())})
+	r.until("a pause", func(*loop) bool { return r.engine.Stats().AcceptPauses > 0 })
+	opened := len(r.ids)
+	relieve()
+	if err != nil || opened > 0 {
+		t.Fatalf("opened %d links without descriptors; connect: %v", opened, err)
+	}
+	select {
+	case id := <-r.ids:
+		r.do(func(l *loop) {
+			if n, err := l.Write(id, []byte("hello")); n != 5 || err != nil {
+				t.Errorf("%d, %v", n, err)
+			}
+		})
+	case <-time.After(10 * time.Second):
+		t.Fatal("the connect was lost")
+	}
+	if n, err := unix.Read(fd, make([]byte, 9)); n != 5 || err != nil {
+		t.Errorf("the peer read %d bytes, %v", n, err)
+	}
 }
 
 // A gnet that is built in another way is refused when it is opened, not met
