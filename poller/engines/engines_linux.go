@@ -1,8 +1,9 @@
 package engines
 
 import (
+	"github.com/oortim/oort/poller/gnet"
 	"github.com/oortim/oort/poller/raw"
 	"github.com/oortim/oort/poller/std"
 )
 
-var engines = []entry{{"epoll", raw.Open}, {"std", std.Open}}
+var engines = []entry{{"epoll", raw.Open}, {"std", std.Open}, {"gnet", gnet.Open}}
