@@ -1,8 +1,9 @@
 package engines
 
 import (
+	"github.com/oortim/oort/poller/netpoll"
 	"github.com/oortim/oort/poller/raw"
 	"github.com/oortim/oort/poller/std"
 )
 
-var engines = []entry{{"epoll", raw.Open}, {"std", std.Open}}
+var engines = []entry{{"epoll", raw.Open}, {"std", std.Open}, {"netpoll", netpoll.Open}}
