@@ -27,7 +27,10 @@ import (
 	"github.com/oortim/oort/proto/ws"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// The engine netpoll leaves the pollers of its library, which cannot stop them.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
+}
 
 // patience bounds every wait of these tests.
 const patience = 20 * time.Second

@@ -28,7 +28,7 @@ import (
 type CometFlags struct {
 	TCP    []string `name:"tcp" default:"127.0.0.1:3101" placeholder:"HOST:PORT" help:"Where clients connect by TCP; several with commas; empty for none. An address also in --ws serves both."`
 	WS     []string `name:"ws" default:"127.0.0.1:3102" placeholder:"HOST:PORT" help:"Where clients connect by WebSocket (path /sub)."`
-	Engine string   `default:"auto" enum:"auto,epoll,kqueue,std,gnet" help:"I/O engine: ${enum}; auto takes the platform's reactor, std is a goroutine a link, gnet the library of that name."`
+	Engine string   `default:"auto" enum:"auto,epoll,kqueue,std,gnet,netpoll" help:"I/O engine: ${enum}; auto takes the platform's reactor, std is a goroutine a link, gnet and netpoll are the libraries of that name."`
 	Loops  int      `default:"0" help:"Reactor loops; 0: one a CPU."`
 
 	MaxLinks         int           `default:"0" help:"Links in all; 0: what the descriptor limit allows."`

@@ -153,6 +153,7 @@ func acceptStarved(t *testing.T, open Open) {
 	p := r.dial()
 	send(t, p, "hello")
 	expect(t, p, []byte("hello"))
+	idle := len(descriptors(t))
 	for round := range 2 {
 		const waiting = 5
 		base := r.engine.Stats()
@@ -181,6 +182,8 @@ func acceptStarved(t *testing.T, open Open) {
 		for _, fd := range socks {
 			unix.Close(fd)
 		}
+		// Else the next round would be given those that are closed late.
+		r.eventually("the links' descriptors are closed", func() bool { return len(descriptors(t)) <= idle })
 	}
 }
 
