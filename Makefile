@@ -36,6 +36,10 @@ generated: ## Check that the generated code is what the .proto files say.
 race: ## Run all tests with the race detector.
 	$(GO) test $(TESTFLAGS) ./...
 
+.PHONY: engines
+engines: need ## Run the end-to-end tests on the engines that make test leaves out.
+	OORT_TEST_ENGINES=gnet,netpoll $(GO) test $(TESTFLAGS) -run 'Deliver|Drain' ./deploy/e2e
+
 .PHONY: generate
 generate: ## Generate code from the .proto files; installs protoc by apt and plugins into ./bin.
 	@deploy/generate.sh

@@ -21,7 +21,7 @@ const (
 // Every link gets exactly what it should, in order: 1,000 links, 100 pushes to
 // each kind of target, on each engine, as one process and as several.
 func TestDelivery(t *testing.T) {
-	for _, engine := range []string{"epoll", "std"} {
+	for _, engine := range testedEngines() {
 		t.Run("serve/"+engine, func(t *testing.T) {
 			testDelivery(t, rig.StartServe(t, bin, engine))
 		})

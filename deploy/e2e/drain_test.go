@@ -13,7 +13,7 @@ import (
 // process ends with 0. A link that would not be told would come back at once,
 // with all the others.
 func TestDrain(t *testing.T) {
-	for _, engine := range []string{"epoll", "std"} {
+	for _, engine := range testedEngines() {
 		t.Run("serve/"+engine, func(t *testing.T) {
 			t.Parallel()
 			g := rig.StartServe(t, bin, engine, "--drain-window", "1s")

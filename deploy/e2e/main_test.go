@@ -6,6 +6,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/oortim/oort/deploy/e2e/rig"
@@ -28,4 +29,14 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// testedEngines are those that the tests of whole gateways run on: the reactor
+// and the goroutines, or what OORT_TEST_ENGINES lists (make engines). Every
+// engine passes the conformance suite and comet's own tests in any case.
+func testedEngines() []string {
+	if list := os.Getenv("OORT_TEST_ENGINES"); list != "" {
+		return strings.Split(list, ",")
+	}
+	return []string{"epoll", "std"}
 }
