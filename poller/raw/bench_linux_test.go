@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/sock"
 )
 
 // cpu is the processor time that the process has used.
@@ -99,7 +100,7 @@ func benchSleep(b *testing.B, pace time.Duration, locked bool, wait func(*poll))
 		buf := make([]byte, 1)
 		for range b.N {
 			wait(p)
-			recv(int32(pair[0]), buf)
+			sock.Recv(pair[0], buf)
 			acks <- true
 		}
 	}()
@@ -107,7 +108,7 @@ func benchSleep(b *testing.B, pace time.Duration, locked bool, wait func(*poll))
 	defer reportCPU(b)()
 	for range b.N {
 		time.Sleep(pace)
-		send(int32(pair[1]), one)
+		sock.Send(pair[1], one)
 		<-acks
 	}
 }
@@ -176,7 +177,7 @@ func BenchmarkWriteEach(b *testing.B) {
 		{"WriteEach", func(l *loop) { l.WriteEach(ids, block, taken) }},
 		{"bare", func(*loop) {
 			for _, fd := range fds {
-				send(fd, block)
+				sock.Send(int(fd), block)
 			}
 		}},
 		{"scheduler", func(*loop) {
@@ -249,7 +250,7 @@ func BenchmarkCall(b *testing.B) {
 	b.Run("raw", func(b *testing.B) {
 		defer reportCPU(b)()
 		for range b.N {
-			recv(int32(pair[0]), buf)
+			sock.Recv(pair[0], buf)
 		}
 	})
 	b.Run("scheduler", func(b *testing.B) {

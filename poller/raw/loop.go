@@ -9,6 +9,7 @@ import (
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/poller/internal/calls"
 	"github.com/oortim/oort/poller/internal/rest"
+	"github.com/oortim/oort/poller/internal/sock"
 	"github.com/oortim/oort/poller/internal/taskq"
 )
 
@@ -37,10 +38,10 @@ type loop struct {
 	resumed   []poller.ID // links whose rest is to be delivered
 	closing   []closing   // links whose OnClose is due, in order of marking
 	listeners []listener
-	budget    int       // accepts left in this turn
-	retry     time.Time // when paused listeners are tried again; zero if none is paused
-	buf       []byte    // what links are read into
-	vec       vector    // scratch of Writev
+	budget    int         // accepts left in this turn
+	retry     time.Time   // when paused listeners are tried again; zero if none is paused
+	buf       []byte      // what links are read into
+	vec       sock.Vector // scratch of Writev
 }
 
 // closing is a link that was marked, and why.

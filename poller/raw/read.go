@@ -8,6 +8,7 @@ import (
 
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/poller/internal/rest"
+	"github.com/oortim/oort/poller/internal/sock"
 )
 
 // readable reads a link once, or to its end if the peer has hung up.
@@ -22,7 +23,7 @@ func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 			return
 		}
 		asked := l.room(k)
-		n, errno := recv(k.fd, l.buf[:asked])
+		n, errno := sock.Recv(int(k.fd), l.buf[:asked])
 		switch {
 		case n > 0:
 			l.deliver(id, k, l.buf[:n:n])

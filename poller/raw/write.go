@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/sock"
 )
 
 func (l *loop) Write(id poller.ID, b []byte) (int, error) {
@@ -17,7 +18,7 @@ func (l *loop) Write(id poller.ID, b []byte) (int, error) {
 	if k.flag.has(owed) || len(b) == 0 {
 		return 0, nil
 	}
-	n, errno := send(k.fd, b)
+	n, errno := sock.Send(int(k.fd), b)
 	return n, l.sent(id, k, n < len(b), errno)
 }
 
@@ -31,9 +32,9 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 	}
 	total := 0
 	for len(bufs) > 0 {
-		some := bufs[:min(len(bufs), maxVec)]
+		some := bufs[:min(len(bufs), sock.MaxVec)]
 		bufs = bufs[len(some):]
-		n, size, errno := l.vec.send(k.fd, some)
+		n, size, errno := l.vec.Send(int(k.fd), some)
 		total += n
 		if n < size || errno != 0 {
 			return total, l.sent(id, k, true, errno)
@@ -56,7 +57,7 @@ func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
 		case k.flag.has(owed) || len(block) == 0:
 			taken[i] = 0
 		default:
-			n, errno := send(k.fd, block)
+			n, errno := sock.Send(int(k.fd), block)
 			taken[i] = int32(n)
 			if n < len(block) && l.sent(id, k, true, errno) != nil {
 				taken[i] = -1

@@ -1,5 +1,3 @@
-// Package sock sends on bare descriptors without telling Go's scheduler, which
-// a call that cannot block need not trouble.
 package sock
 
 import (
@@ -9,10 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxVec is IOV_MAX.
-const MaxVec = 1024
-
 const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
+
+// Recv returns how much came; 0 without an error is the peer's end.
+func Recv(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
 
 // Send returns how much of b the socket took.
 func Send(fd int, b []byte) (int, syscall.Errno) {
