@@ -22,7 +22,7 @@ func TestParseReady(t *testing.T) {
 }
 
 func TestProcess(t *testing.T) {
-	p := Start(t, "shell", "/bin/sh", "-c", `echo "ready pid=$$"; echo late >&2; trap 'exit 7' TERM; while :; do sleep 0.01; done`)
+	p := Start(t, "shell", "/bin/sh", "-c", `trap 'exit 7' TERM; echo "ready pid=$$"; echo late >&2; while :; do sleep 0.01; done`)
 	addrs, err := parseReady(p.WaitLine(t, "ready "))
 	if err != nil || addrs["pid"] != fmt.Sprint(p.cmd.Process.Pid) {
 		t.Errorf("ready line %v, %v", addrs, err)
