@@ -6,6 +6,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/poller"
@@ -76,7 +77,7 @@ func TestOutboxForgetsWhatItSent(t *testing.T) {
 	for b.outs[0] != nil {
 		b.OnWritable(id)
 	}
-	if !bytes.Equal(l.got, want) || b.m.dropped[delivered].Load() != pushed {
-		t.Errorf("%d bytes got of %d, %d pushes counted of %d", len(l.got), len(want), b.m.dropped[delivered].Load(), pushed)
+	if !bytes.Equal(l.got, want) || b.m.ends[ledger.Delivered][0].Load() != pushed {
+		t.Errorf("%d bytes got of %d, %d pushes counted of %d", len(l.got), len(want), b.m.ends[ledger.Delivered][0].Load(), pushed)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/comet/slab"
@@ -36,7 +37,8 @@ type bucket struct {
 	auths   int         // connects under way
 	casts   []*cast
 	leave   *farewell
-	buf     []byte // scratch for replies
+	buf     []byte       // scratch for replies
+	one     [1]*room.Msg // scratch for one push
 	told    room.Stats
 	clock   time.Time // of this turn
 	ticked  bool      // clock is of this turn
@@ -50,8 +52,7 @@ func newBucket(s *Server, l poller.Loop) *bucket {
 		wheel: wheel.New(s.start), sets: room.NewSets(), outs: map[uint32]*outbox{}, origins: map[uint32]string{},
 		rng: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
-	unixMicro := func() int64 { return b.now().UnixMicro() }
-	b.rooms = room.NewTable(l, b, b.sets, s.cfg.Limits.Room, unixMicro)
+	b.rooms = room.NewTable(l, b, b.sets, s.cfg.Limits.Room, time.Now)
 	return b
 }
 
@@ -219,7 +220,7 @@ func (b *bucket) withdraw(r *record, why Reason) {
 	was := r.state
 	r.state, r.reason = leaving, why
 	if name := b.rooms.In(r.id); name != "" {
-		b.leaveRoom(r, name, room.OwedClosed)
+		b.leaveRoom(r, name, ledger.Closed)
 	}
 	b.sets.Release(r.set)
 	r.set = 0
@@ -294,11 +295,8 @@ func (b *bucket) expire(slot uint32) {
 func (b *bucket) OnTurn(now time.Time) time.Duration {
 	b.clock, b.ticked = now, true
 	b.wheel.Advance(now, b.expire)
-	b.rooms.Flush()
-	wait := b.wheel.Wait(now)
-	if d := b.broadcast(now); d >= 0 && (wait < 0 || d < wait) {
-		wait = d
-	}
+	wait := sooner(b.wheel.Wait(now), b.rooms.Flush())
+	wait = sooner(wait, b.broadcast(now))
 	b.trimYoung()
 	b.publish()
 	b.ticked = false
@@ -308,11 +306,11 @@ func (b *bucket) OnTurn(now time.Time) time.Duration {
 // publish moves the rooms' counters to where metrics read them.
 func (b *bucket) publish() {
 	now := b.rooms.Stats()
-	if now == b.told {
+	if *now == b.told {
 		return
 	}
-	b.m.addRooms(now, b.told)
-	b.told = now
+	b.m.addRooms(now, &b.told)
+	b.told = *now
 }
 
 // OnStop has nothing left to do: every link has been closed.
@@ -334,7 +332,8 @@ func (b *bucket) upToDate(r *record) bool { return !r.stalled && !r.hasOut }
 
 // leaveRoom takes the link out of its room; the rest of a block that it has
 // begun becomes the first of its outbox.
-func (b *bucket) leaveRoom(r *record, name ident.Room, why func(*room.Stats) *uint64) {
+func (b *bucket) leaveRoom(r *record, name ident.Room, why ledger.Outcome) {
+	b.tellRoomGap(r, name)
 	rest, begun := b.rooms.Leave(r.id, why)
 	b.s.rooms.Add(int64(b.s.census.add(name, b.loop.Index(), -1)))
 	b.prepend(r, rest, begun)

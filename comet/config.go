@@ -77,6 +77,9 @@ type Limits struct {
 	SourceRate  int
 	// Room are the limits of rooms.
 	Room room.Limits
+	// Traces is how many of the last messages can be asked what became of them.
+	// Zero means 16,384, about 5 MB.
+	Traces int
 	// Head are the limits of a WebSocket upgrade.
 	Head ws.HeadLimits
 	// Queued bounds the bytes of pushes that wait for one loop. Zero means
@@ -150,7 +153,8 @@ func check[T int | time.Duration](rows []limit[T]) error {
 
 func (l *Limits) fill() error {
 	const big = 1 << 30
-	return check([]limit[int]{
+	return errors.Join(check([]limit[int]{
+		{"limit of traces", &l.Traces, 16 << 10, 1, 1 << 24},
 		{"limit of links", &l.Links, 1_000_000, 1, big},
 		{"limit of a frame", &l.Frame, 4<<10 + 16, 128, 1 << 20},
 		{"limit of bytes before auth", &l.Early, 16 << 10, 256, 1 << 20},
@@ -164,7 +168,15 @@ func (l *Limits) fill() error {
 		{"limit of links a source", &l.SourceLinks, 0, 0, big},
 		{"rate of connects a source", &l.SourceRate, 0, 0, big},
 		{"limit of queued bytes", &l.Queued, 64 << 20, 1 << 20, big},
-	})
+		{"limit of a room's pending bytes", &l.Room.Pending, 1 << 20, 4 << 10, big},
+		{"limit of pending bytes", &l.Room.Waiting, 64 << 20, 1 << 20, big},
+		{"limit of a ring", &l.Room.Ring, 1 << 20, 4 << 10, big},
+		{"limit of rings", &l.Room.Rings, 64 << 20, 1 << 20, big},
+		{"limit of a batch", &l.Room.Batch, 16 << 10, 128, 1 << 20},
+	}), check([]limit[time.Duration]{
+		{"age of a ring's blocks", &l.Room.Age, 30 * time.Second, time.Second, time.Hour},
+		{"latency by merging", &l.Room.MaxLatency, 250 * time.Millisecond, time.Millisecond, time.Minute},
+	}))
 }
 
 func (t *Times) fill() error {

@@ -280,7 +280,16 @@ func (r *rig) push(p *pushpb.Push) Outcome {
 }
 
 func (r *rig) pushRoom(room string, op int32, body string) Outcome {
-	return r.push(&pushpb.Push{Kind: pushpb.Kind_KIND_ROOM, Room: room, Op: op, Body: []byte(body)})
+	return r.push(&pushpb.Push{Kind: pushpb.Kind_KIND_ROOM, Room: room, Op: op, Body: []byte(body), Lane: pushpb.Lane_LANE_CHAT})
+}
+
+// crowd fills a room with members that want nothing, so that it is a large one
+// on the only loop.
+func (r *rig) crowd(room string) {
+	r.t.Helper()
+	for i := range 5 {
+		r.dial(false).auth(fmt.Sprint("crowd", i), room, 100)
+	}
 }
 
 // peer is a client over one plain socket.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/comet/wheel"
@@ -61,7 +62,7 @@ func (b *bucket) refuse(r *record, err error) {
 
 // reject answers a bad upgrade in HTTP.
 func (b *bucket) reject(r *record, bad *ws.RejectError) {
-	b.send(r, ws.AppendReject(nil, bad), false)
+	b.send(r, ws.AppendReject(nil, bad))
 	b.endWith(r, ReasonBadUpgrade, 0, 0)
 }
 
@@ -114,7 +115,7 @@ func (b *bucket) upgrade(r *record, q *ws.Request) {
 	}
 	r.enc = room.WebSocket
 	b.buf = ws.AppendAccept(b.buf[:0], q)
-	b.send(r, b.buf, false)
+	b.send(r, b.buf)
 	if q.HasOrigin {
 		b.origins[r.id.Slot] = q.Origin
 	}
@@ -127,7 +128,7 @@ func (b *bucket) pong(r *record, payload []byte) {
 		return
 	}
 	b.buf = ws.AppendFrame(b.buf[:0], ws.OpPong, payload)
-	b.send(r, b.buf, false)
+	b.send(r, b.buf)
 }
 
 // closing answers a client's close frame with the same code.
@@ -219,7 +220,7 @@ func (b *bucket) changeRoom(r *record, f *frame.Frame) {
 	}
 	if old := b.rooms.In(r.id); old != name {
 		if old != "" {
-			b.leaveRoom(r, old, room.OwedLeft)
+			b.leaveRoom(r, old, ledger.Left)
 		}
 		if name != "" && !b.joinRoom(r, name) {
 			b.end(r, ReasonOverloaded)
@@ -254,12 +255,10 @@ func (b *bucket) changeAccepts(r *record, f *frame.Frame) {
 func (b *bucket) wantOps(r *record, next room.Accepts) {
 	old := r.set
 	r.set = b.sets.Intern(next)
-	rest, begun, missed := b.rooms.Change(r.id, r.set, b.upToDate(r))
+	rest, begun, gap := b.rooms.Change(r.id, r.set, b.upToDate(r))
 	b.prepend(r, rest, begun)
 	b.sets.Release(old)
-	if missed > 0 {
-		b.tellGap(r, b.rooms.In(r.id), missed)
-	}
+	b.tellGap(r, b.rooms.In(r.id), &gap)
 }
 
 // parseOps reads ops separated by commas.

@@ -1,11 +1,13 @@
 package comet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
 	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/frame"
@@ -152,8 +154,12 @@ func (s *Server) again(p *pushpb.Push, target string, now time.Time) bool {
 	return s.ids.seen(h.Sum64(), now)
 }
 
-func message(p *pushpb.Push) *room.Msg {
-	return room.NewMsg(uint32(p.Op), p.Body, uint8(p.Lane), p.ExpiresUs)
+// message encodes a push, and begins to trace it.
+func (s *Server) message(p *pushpb.Push, now time.Time) *room.Msg {
+	m := room.NewMsg(uint32(p.Op), p.Body, ledger.LaneOf(int32(p.Lane)), p.ExpiresUs)
+	m.Collapse = p.Collapse
+	m.Trace = s.traces.Open(p.Id, cmp.Or(p.AcceptedUs, now.UnixMicro()), now)
+	return m
 }
 
 func (part *pushes) add(d delivery) {
@@ -172,7 +178,7 @@ func (s *Server) routeRoom(p *pushpb.Push, parts []pushes, o *Outcome, now time.
 	var msg *room.Msg
 	s.census.loopsOf(name, func(loop int, links int32) {
 		if msg == nil {
-			msg = message(p)
+			msg = s.message(p, now)
 		}
 		parts[loop].add(delivery{msg: msg, room: name})
 		o.Links += int(links)
@@ -184,7 +190,7 @@ func (s *Server) routeAll(p *pushpb.Push, parts []pushes, o *Outcome, now time.T
 		o.Replayed = true
 		return
 	}
-	msg := message(p)
+	msg := s.message(p, now)
 	for i := range parts {
 		parts[i].add(delivery{msg: msg, all: true, speed: float64(p.Speed) / float64(len(parts))})
 	}
@@ -222,7 +228,7 @@ func (s *Server) routeKeys(p *pushpb.Push, parts []pushes, o *Outcome, now time.
 	}
 	var msg *room.Msg
 	if !kick {
-		msg = message(p)
+		msg = s.message(p, now)
 	}
 	for loop := range by {
 		if d := by[loop]; len(d.ids) > 0 {
@@ -277,7 +283,9 @@ func (b *bucket) deliverKeys(d *delivery) {
 	for i, id := range d.ids {
 		r := b.at(id)
 		if r == nil || r.state != live || string(r.key[:r.keyLen]) != string(d.keys[i]) {
-			b.count(d.kick == ReasonNone, dropClosed)
+			if d.msg != nil {
+				b.ended(d.msg, ledger.Closed)
+			}
 			continue
 		}
 		switch {

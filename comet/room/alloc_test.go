@@ -2,7 +2,9 @@ package room
 
 import (
 	"testing"
+	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/ident"
 )
@@ -21,11 +23,12 @@ func (swift) Writev(_ poller.ID, bufs [][]byte) (n int, err error) {
 	}
 	return n, nil
 }
-func (swift) Stalled(poller.ID)      {}
-func (swift) Direct(poller.ID, *Msg) {}
+func (swift) Stalled(poller.ID)                                    {}
+func (swift) Busy(poller.ID) bool                                  { return false }
+func (swift) Direct(poller.ID, ident.Room, *ledger.Counts, []*Msg) {}
 
-func crowd(members int) *Table {
-	t := NewTable(swift{}, swift{}, NewSets(), Limits{}, func() int64 { return 1 })
+func hall(members int) *Table {
+	t := NewTable(swift{}, swift{}, NewSets(), Limits{}, time.Now)
 	for i := range members {
 		t.Join(poller.ID{Slot: uint32(i), Gen: 1}, ident.Room("live://1"), Encoding(i%2), 0, true)
 	}
@@ -36,7 +39,7 @@ func crowd(members int) *Table {
 // collector, be it one message a flush (TCP sends its frame as it is) or several.
 func TestPushAllocatesNothing(t *testing.T) {
 	for _, messages := range []int{1, 7} {
-		table := crowd(1000)
+		table := hall(1000)
 		m := NewMsg(1000, make([]byte, 30), 0, 0)
 		n := testing.AllocsPerRun(200, func() {
 			for range messages {
@@ -52,7 +55,7 @@ func TestPushAllocatesNothing(t *testing.T) {
 
 // TestLaggingAllocatesNothing: nor do members that fall behind and catch up.
 func TestLaggingAllocatesNothing(t *testing.T) {
-	table := crowd(100)
+	table := hall(100)
 	m := NewMsg(1000, make([]byte, 30), 0, 0)
 	turn := func() {
 		for slot := range uint32(50) {
