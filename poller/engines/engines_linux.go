@@ -7,4 +7,9 @@ import (
 	"github.com/oortim/oort/poller/std"
 )
 
-var engines = []entry{{"epoll", raw.Open}, {"std", std.Open}, {"gnet", gnet.Open}, {"netpoll", netpoll.Open}}
+var engines = list{
+	plain("epoll", raw.Open),
+	plain("std", std.Open),
+	plain("gnet", gnet.Open),
+	plain("netpoll", netpoll.Open),
+}
