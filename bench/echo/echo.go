@@ -38,6 +38,8 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"github.com/oortim/oort/poller/engines"
 )
 
 // Command is `oort bench echo`.
@@ -46,6 +48,7 @@ type Command struct {
 	Engine     string        `help:"The engine, with its options joined by plus. Empty: the platform's best."`
 	Loops      int           `help:"Loops of the engine. 0: one a core."`
 	MaxMessage int           `default:"16777216" help:"Bytes of a message, or of a TCP frame with its header, above which a link is closed."`
+	List       bool          `help:"Print the names of this platform's engines, and end."`
 	Drain      time.Duration `default:"2s" help:"How long to wait, when told to end, for links to end in order."`
 }
 
@@ -76,6 +79,10 @@ func (c *Command) Validate() error {
 // Run serves until ctx is over. It prints a line when it listens, for scripts
 // and people, and one of what it did when it ends.
 func (c *Command) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+	if c.List {
+		_, err := fmt.Fprintln(out, strings.Join(engines.Names(), "\n"))
+		return err
+	}
 	s, err := Open(Config{Listen: c.Listen, Engine: c.Engine, Loops: c.Loops, MaxMessage: c.MaxMessage, Log: log})
 	if err != nil {
 		return err
