@@ -7,10 +7,13 @@ package bench
 import (
 	"github.com/oortim/oort/bench/echo"
 	"github.com/oortim/oort/bench/push"
+	"github.com/oortim/oort/bench/server"
 )
 
 // Commands below `oort bench`.
 type Commands struct {
 	Echo echo.Command `cmd:"" help:"Serve echo, for conformance suites and other people's clients."`
 	Push push.Command `cmd:"" help:"From the push API to the sockets: latency of lone messages, or throughput with --rate."`
+
+	Server server.Command `cmd:"" hidden:"" help:"The server under test, for a conductor."`
 }
