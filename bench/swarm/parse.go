@@ -92,6 +92,9 @@ func (p *parser) messageHead(b []byte) (it item, found bool, n int, err error) {
 
 // frameHead reads a frame's header and as much of the body as is there.
 func (p *parser) frameHead(b []byte, overWS bool) (it item, found bool, n int, err error) {
+	if overWS && p.message < frame.HeaderLen {
+		return item{}, false, 0, fmt.Errorf("%w: a batch ends with %d bytes of a frame", errProtocol, p.message)
+	}
 	if len(b) < frame.HeaderLen {
 		return item{}, false, 0, nil
 	}
