@@ -8,12 +8,15 @@ import (
 	"github.com/oortim/oort/bench/echo"
 	"github.com/oortim/oort/bench/push"
 	"github.com/oortim/oort/bench/server"
+	"github.com/oortim/oort/bench/swarm"
 )
 
 // Commands below `oort bench`.
 type Commands struct {
 	Echo echo.Command `cmd:"" help:"Serve echo, for conformance suites and other people's clients."`
 	Push push.Command `cmd:"" help:"From the push API to the sockets: latency of lone messages, or throughput with --rate."`
+
+	Swarm swarm.Command `cmd:"" help:"Hold many client links from one process."`
 
 	Server server.Command `cmd:"" hidden:"" help:"The server under test, for a conductor."`
 }

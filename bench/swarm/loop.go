@@ -12,6 +12,10 @@ import (
 // readBuffer is what a loop reads at a time; all its links share it.
 const readBuffer = 64 << 10
 
+// reserve is how many descriptors of a loop's table are not for links: what it
+// shares with the process, and room to look around.
+const reserve = 64
+
 // loop is a thread with a descriptor table of its own and the links in it.
 type loop struct {
 	// immutable

@@ -16,10 +16,6 @@ import (
 // supported says whether a swarm can run here.
 const supported = true
 
-// reserve is how many descriptors of a loop's table are not for links: what it
-// shares with the process, and room to look around.
-const reserve = 64
-
 // descriptors is how many links a loop's table takes.
 func descriptors() (int, error) {
 	var lim unix.Rlimit
