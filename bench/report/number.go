@@ -53,6 +53,14 @@ func short(v float64) string {
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
+// times writes a ratio: 1.18 ×, 12.3 ×.
+func times(v float64) string {
+	if v < 1 {
+		return strconv.FormatFloat(v, 'f', 2, 64) + " ×"
+	}
+	return number(v) + " ×"
+}
+
 // percent writes a change or a spread: 0.4 %, 12 %.
 func percent(v float64) string {
 	if abs := math.Abs(v); abs != 0 && abs < 9.95 {

@@ -77,7 +77,7 @@ func (c cell) text() string {
 		s += " ±" + percent(c.Percent())
 	}
 	if c.Ratio.N > 0 {
-		s += " " + number(c.Ratio.Median) + " ×"
+		s += " " + times(c.Ratio.Median)
 	}
 	if c.Best {
 		s += " *"
