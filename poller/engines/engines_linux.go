@@ -1,6 +1,9 @@
 package engines
 
 import (
+	"slices"
+
+	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/poller/gnet"
 	"github.com/oortim/oort/poller/netpoll"
 	"github.com/oortim/oort/poller/raw"
@@ -8,8 +11,19 @@ import (
 )
 
 var engines = list{
-	plain("epoll", raw.Open),
+	{
+		name: "epoll", open: epoll,
+		knows:    []string{"locked", "private"},
+		variants: []string{"locked", "private"},
+	},
 	plain("std", std.Open),
 	plain("gnet", gnet.Open),
 	plain("netpoll", netpoll.Open),
+}
+
+func epoll(o poller.Options, options []string) (poller.Engine, error) {
+	return raw.Options{
+		Locked:  slices.Contains(options, "locked"),
+		Private: slices.Contains(options, "private"),
+	}.Open(o)
 }
