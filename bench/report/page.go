@@ -15,7 +15,7 @@ var pages embed.FS
 // HTML writes r as one page that needs nothing else: no network, no script.
 func (r *Run) HTML(w io.Writer) error {
 	t, err := template.New("page.html").Funcs(template.FuncMap{
-		"number": number, "times": times, "engine": engineName,
+		"number": Number, "times": Times, "engine": engineName,
 		"tableOf": func(t table, engines []string) any {
 			return struct {
 				table
