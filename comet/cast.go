@@ -11,6 +11,8 @@ import (
 // many a turn, at a speed.
 type cast struct {
 	msg   *room.Msg
+	id    string // of the push
+	off   bool   // it was called off
 	next  uint32 // slot
 	end   uint32 // the slots that were in use when it began
 	last  uint64 // number of the last link then: later ones are not concerned
@@ -63,12 +65,19 @@ func sooner(a, b time.Duration) time.Duration {
 // void says why nobody is to get the message any more, if so.
 func (c *cast) void(now time.Time) (why ledger.Outcome, void bool) {
 	switch {
-	case c.msg.Trace.Canceled():
+	case c.off:
 		return ledger.Canceled, true
 	case c.msg.Expired(now.UnixMicro()):
 		return ledger.Expired, true
 	}
 	return 0, false
+}
+
+// cancel calls off what has not been sent yet of the pushes to all with this id.
+func (b *bucket) cancel(id string) {
+	for _, c := range b.casts {
+		c.off = c.off || c.id == id
+	}
 }
 
 // castOn goes on with one cast until end, not beyond slot ahead, and says when it

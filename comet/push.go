@@ -22,6 +22,7 @@ const (
 	taskPushes                      // Ref: *pushes
 	taskAnswer                      // Ref: []byte in an *answer
 	taskDrain                       // Ref: *farewell
+	taskQuestion                    // Ref: *question
 )
 
 // Record is one push with its place in Kafka.
@@ -59,6 +60,8 @@ type delivery struct {
 	ids    []poller.ID // a push or a kick of keys
 	keys   []ident.Key // of ids
 	all    bool
+	cancel bool    // a push to all, named by id
+	id     string  // of a push to all
 	speed  float64 // links a second, for this loop; 0: as fast as it goes
 	kick   Reason
 	epochs []uint64 // kick: highest epoch to close
@@ -116,7 +119,7 @@ func (s *Server) hand(loop int, part *pushes) error {
 func (s *Server) route(p *pushpb.Push, parts []pushes) (o Outcome) {
 	now := time.Now()
 	switch {
-	case p == nil || p.Kind != pushpb.Kind_KIND_KICK && p.Op < int32(frame.MinPushOp):
+	case p == nil || carries(p.Kind) && p.Op < int32(frame.MinPushOp):
 		o.Drop = DropInvalid
 	case p.Server != "" && p.Server != string(s.cfg.Server):
 		o.Drop = DropClosed
@@ -135,10 +138,19 @@ func (s *Server) route(p *pushpb.Push, parts []pushes) (o Outcome) {
 		s.routeRoom(p, parts, &o, now)
 	case pushpb.Kind_KIND_ALL:
 		s.routeAll(p, parts, &o, now)
+	case pushpb.Kind_KIND_CANCEL:
+		for i := range parts {
+			parts[i].add(delivery{cancel: true, id: p.Cancel})
+		}
 	default:
 		o.Drop = DropInvalid
 	}
 	return o
+}
+
+// carries reports whether records of a kind carry a message.
+func carries(k pushpb.Kind) bool {
+	return k != pushpb.Kind_KIND_KICK && k != pushpb.Kind_KIND_CANCEL
 }
 
 // again reports whether the pusher's own id came before for this target.
@@ -192,7 +204,7 @@ func (s *Server) routeAll(p *pushpb.Push, parts []pushes, o *Outcome, now time.T
 	}
 	msg := s.message(p, now)
 	for i := range parts {
-		parts[i].add(delivery{msg: msg, all: true, speed: float64(p.Speed) / float64(len(parts))})
+		parts[i].add(delivery{msg: msg, all: true, id: p.Id, speed: float64(p.Speed) / float64(len(parts))})
 	}
 	for _, m := range s.meters {
 		o.Links += int(m.live.Load())
@@ -259,6 +271,8 @@ func (b *bucket) OnTask(t poller.Task) {
 		b.deliver(t.Ref.(*pushes))
 	case taskAnswer:
 		b.answered(t.ID, t.Ref.(*answer))
+	case taskQuestion:
+		b.answerRoom(t.Ref.(*question))
 	case taskDrain:
 		b.leave = t.Ref.(*farewell)
 	}
@@ -271,8 +285,10 @@ func (b *bucket) deliver(part *pushes) {
 		switch {
 		case d.room != "":
 			b.rooms.Push(d.room, d.msg)
+		case d.cancel:
+			b.cancel(d.id)
 		case d.all:
-			b.casts = append(b.casts, &cast{msg: d.msg, end: b.slots, last: b.lastNumber(), speed: d.speed, since: b.now()})
+			b.casts = append(b.casts, &cast{msg: d.msg, id: d.id, end: b.slots, last: b.lastNumber(), speed: d.speed, since: b.now()})
 		default:
 			b.deliverKeys(d)
 		}

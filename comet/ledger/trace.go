@@ -12,7 +12,6 @@ type Trace struct {
 	accepted int64 // Unix microseconds
 	slowest  atomic.Int64
 	ends     [Outcomes]atomic.Uint32
-	canceled atomic.Bool
 }
 
 // NewTrace traces a message that was accepted at so many Unix microseconds.
@@ -35,12 +34,6 @@ func (t *Trace) Deliver(n int, now time.Time) {
 	for old := t.slowest.Load(); took > old && !t.slowest.CompareAndSwap(old, took); old = t.slowest.Load() {
 	}
 }
-
-// Cancel calls off what has not been sent yet.
-func (t *Trace) Cancel() { t.canceled.Store(true) }
-
-// Canceled reports whether Cancel was called.
-func (t *Trace) Canceled() bool { return t != nil && t.canceled.Load() }
 
 // Ended is how many links the message ended for, by outcome, and how long the
 // slowest delivery took from acceptance: by two clocks, if comet and logic run
