@@ -3,6 +3,7 @@ package room
 import (
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/poller"
@@ -50,6 +51,57 @@ func TestPushAllocatesNothing(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%d messages a flush: %v allocations, want 0", messages, n)
 		}
+	}
+}
+
+// TestFewAllocateNothing: nor do rooms with few members, nor keys that collapse.
+func TestFewAllocateNothing(t *testing.T) {
+	table := hall(3)
+	m := NewMsg(1000, make([]byte, 30), 0, 0)
+	likes := NewMsg(1000, make([]byte, 30), 0, 0)
+	likes.Collapse = "likes"
+	n := testing.AllocsPerRun(200, func() {
+		for range 5 {
+			table.Push("live://1", m)
+			table.Push("live://1", likes)
+		}
+		table.Flush()
+	})
+	if n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+// TestSlicesAllocateNothing: a flush in many slices leaves nothing either.
+func TestSlicesAllocateNothing(t *testing.T) {
+	s, table := newSlow(Limits{}, 100*time.Microsecond)
+	fill(table, hugeRoom, 0, 2000)
+	fill(table, otherRoom, 2000, 2)
+	m := NewMsg(1000, make([]byte, 30), 0, 0)
+	turn := func() {
+		table.Push(hugeRoom, m)
+		for wait := time.Duration(0); wait >= 0; wait = table.Flush() {
+			table.Push(otherRoom, m)
+			s.clock = s.clock.Add(wait)
+			if wait > 0 {
+				break
+			}
+		}
+	}
+	turn()
+	if n := testing.AllocsPerRun(50, turn); n != 0 {
+		t.Errorf("%v allocations a flush, want 0", n)
+	}
+}
+
+// TestRoomIsSmall: a room of few members is its record, its name and an entry
+// of the map.
+func TestRoomIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(room{}); n > 96 {
+		t.Errorf("a room takes %d bytes", n)
+	}
+	if n := unsafe.Sizeof(member{}); n > 16 {
+		t.Errorf("a member takes %d bytes", n)
 	}
 }
 
