@@ -15,7 +15,7 @@ func (b *bucket) ask(r *record, f *frame.Frame) {
 		b.end(r, ReasonOverloaded)
 		return
 	}
-	r.state, r.authSeq = asking, f.Seq
+	r.state, r.auth = asking, f.Seq
 	b.auths++
 	b.loop.Pause(r.id)
 	b.s.pump.connect(request{
@@ -74,7 +74,7 @@ func (b *bucket) denied(r *record, c *Connected) {
 func (b *bucket) welcome(r *record, c *Connected) {
 	b.fresh--
 	r.state, r.mid, r.epoch = live, c.Mid, c.Epoch
-	r.setKey(c.Key)
+	b.setKey(r, c.Key)
 	b.m.live.Add(1)
 	r.heard = b.tick()
 	r.heartbeat = ticks(b.s.cfg.Times.Heartbeat)
@@ -94,7 +94,7 @@ func (b *bucket) welcome(r *record, c *Connected) {
 		return
 	}
 	b.rearm(r)
-	b.answer(r, frame.OpAuthReply, r.authSeq, nil)
+	b.answer(r, frame.OpAuthReply, r.auth, nil)
 }
 
 // enter puts the key into the process directory; the earlier login of the key

@@ -23,34 +23,36 @@ type bucket struct {
 	m    *meters
 
 	// owned by the loop
-	links   slab.Slab[record]
-	slots   uint32 // one above the highest slot ever used
-	wheel   *wheel.Wheel
-	parts   link.Parts
-	sets    *room.Sets
-	rooms   *room.Table
-	outs    map[uint32]*outbox
-	origins map[uint32]string // of upgrades that have not authenticated yet
-	spare   []*outbox
-	young   []poller.ID // links that came, oldest first, with all that are fresh
-	fresh   int         // links that are not authenticated
-	auths   int         // connects under way
-	casts   []*cast
-	leave   *farewell
-	buf     []byte       // scratch for replies
-	one     [1]*room.Msg // scratch for one push
-	told    room.Stats
-	clock   time.Time // of this turn
-	ticked  bool      // clock is of this turn
-	number  uint64    // of the last link
-	rng     *rand.Rand
+	links    slab.Slab[record]
+	slots    uint32 // one above the highest slot ever used
+	wheel    *wheel.Wheel
+	parts    link.Parts
+	sets     *room.Sets
+	rooms    *room.Table
+	outs     map[uint32]*outbox
+	longKeys map[uint32]ident.Key // by slot, see inlineKey
+	origins  map[uint32]string    // of upgrades that have not authenticated yet
+	spare    []*outbox
+	young    []poller.ID // links that came, oldest first, with all that are fresh
+	fresh    int         // links that are not authenticated
+	auths    int         // connects under way
+	casts    []*cast
+	leave    *farewell
+	buf      []byte       // scratch for replies
+	one      [1]*room.Msg // scratch for one push
+	told     room.Stats
+	clock    time.Time // of this turn
+	ticked   bool      // clock is of this turn
+	number   uint64    // of the last link
+	rng      *rand.Rand
 }
 
 func newBucket(s *Server, l poller.Loop) *bucket {
 	b := &bucket{
 		s: s, loop: l, m: s.meters[l.Index()],
 		wheel: wheel.New(s.start), sets: room.NewSets(), outs: map[uint32]*outbox{}, origins: map[uint32]string{},
-		rng: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		longKeys: map[uint32]ident.Key{},
+		rng:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
 	b.rooms = room.NewTable(l, b, b.sets, s.cfg.Limits.Room, time.Now)
 	return b
@@ -89,7 +91,7 @@ func (b *bucket) OnOpen(id poller.ID, c poller.Conn) {
 	b.number++
 	b.fresh++
 	*r = record{
-		id: id, state: young, listener: uint8(c.Listener), born: b.tick(), heard: b.tick(), refilled: b.tick(),
+		id: id, state: young, listener: uint8(c.Listener), born: b.tick(), heard: b.tick(),
 		tokens: uint32(b.s.cfg.Limits.Burst) * tokensAFrame,
 		number: b.lastNumber(),
 		dec:    link.NewDecoder(role, b.s.cfg.Proxy != nil),
@@ -185,6 +187,7 @@ func (b *bucket) OnClose(id poller.ID, err error) {
 	b.dropOutbox(r)
 	b.parts.Forget(id.Slot)
 	delete(b.origins, id.Slot)
+	delete(b.longKeys, id.Slot)
 	b.wheel.Clear(id.Slot)
 	b.s.links.Add(-1)
 	b.m.closed[r.reason].Add(1)
@@ -236,7 +239,7 @@ func (b *bucket) withdraw(r *record, why Reason) {
 		b.loop.Resume(r.id)
 	case live:
 		b.m.live.Add(-1)
-		k := r.keyString()
+		k := b.keyOf(r)
 		b.s.keys.remove(k, place{loop: uint32(b.loop.Index()), id: r.id, epoch: r.epoch})
 		b.s.pump.disconnect(Disconnect{Link: r.number, Key: k, Mid: r.mid, Epoch: r.epoch})
 	}

@@ -32,7 +32,7 @@ func (b *bucket) OnData(id poller.ID, in []byte) (used int) {
 			break
 		}
 		if n == 0 {
-			if r.state == young && int(r.early)+len(in)-used > b.s.cfg.Limits.Early {
+			if r.state == young && int(r.auth)+len(in)-used > b.s.cfg.Limits.Early {
 				b.end(r, ReasonEarlyBytes)
 			}
 			break
@@ -68,7 +68,7 @@ func (b *bucket) reject(r *record, bad *ws.RejectError) {
 
 func (b *bucket) event(r *record, ev *link.Event, n int) {
 	if r.state == young {
-		if r.early += uint32(n); int(r.early) > b.s.cfg.Limits.Early {
+		if r.auth += uint32(n); int(r.auth) > b.s.cfg.Limits.Early {
 			b.end(r, ReasonEarlyBytes)
 			return
 		}
@@ -144,9 +144,9 @@ func (b *bucket) closing(r *record, payload []byte) {
 // has none left.
 func (b *bucket) spend(r *record, n uint32) bool {
 	now := b.tick()
-	more := uint64(now-r.refilled) * uint64(b.s.cfg.Limits.Rate) * uint64(wheel.Tick/tokenTime)
+	more := uint64(now-r.heard) * uint64(b.s.cfg.Limits.Rate) * uint64(wheel.Tick/tokenTime)
 	r.tokens = uint32(min(uint64(r.tokens)+more, uint64(b.s.cfg.Limits.Burst)*tokensAFrame))
-	r.refilled, r.heard = now, now
+	r.heard = now
 	if r.tokens < n*tokensAFrame {
 		b.end(r, ReasonFlood)
 		return false

@@ -298,7 +298,7 @@ func (b *bucket) deliver(part *pushes) {
 func (b *bucket) deliverKeys(d *delivery) {
 	for i, id := range d.ids {
 		r := b.at(id)
-		if r == nil || r.state != live || string(r.key[:r.keyLen]) != string(d.keys[i]) {
+		if r == nil || r.state != live || !b.hasKey(r, d.keys[i]) {
 			if d.msg != nil {
 				b.ended(d.msg, ledger.Closed)
 			}

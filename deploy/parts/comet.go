@@ -246,6 +246,7 @@ func serverID(name string) (ident.Server, error) {
 // openComet starts a comet that reaches logic over cc. At the end it is
 // drained, then stopped.
 func (b *base) openComet(cfg comet.Config, cc grpc.ClientConnInterface, advert cometrpc.Advert, window time.Duration) (*comet.Server, error) {
+	b.tuneCollector()
 	logic := cometrpc.NewLogic(cc, advert)
 	s, err := comet.Open(cfg, logic)
 	if err != nil {
