@@ -117,3 +117,22 @@ func pause(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// awaitLive waits until the server holds n links, and fails after grace.
+func (g *rig) awaitLive(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	for {
+		s, err := g.server.Stats(ctx, server.StatsArgs{})
+		if err != nil {
+			return err
+		}
+		live := s.Metrics[`oort_comet_links{state="live"}`] + s.Metrics[`oort_comet_links{state="other"}`]
+		if int(live) == n {
+			return nil
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return fmt.Errorf("the server holds %v links, expected %d: %w", live, n, err)
+		}
+	}
+}
