@@ -70,9 +70,11 @@ type pageSection struct {
 	Anchor  string
 	Fixed   string // settings that all points share
 	Figures []figure
-	Context []table // what is not judged, or not charted
-	Engines []string
-	Faults  []string
+	// Constants are metrics that are the same everywhere, as "delivered: 100 %".
+	Constants []string
+	Context   []table // what is not judged, or not charted
+	Engines   []string
+	Faults    []string
 }
 
 // figure is one metric, or one distribution: charts beside each other, and
@@ -157,7 +159,11 @@ func (s *section) page(anchor string, colour colours) pageSection {
 	p := pageSection{Scenario: s.Scenario, Anchor: anchor, Fixed: pointTitle(s.fixed()), Engines: s.engines}
 	panels := s.panels()
 	for _, m := range metrics(s.groups, true) {
-		if m.Of == "" {
+		switch v, constant := s.constant(m); {
+		case m.Of != "":
+		case constant:
+			p.Constants = append(p.Constants, strings.TrimSpace(m.Name+": "+Number(v)+" "+m.Unit))
+		default:
 			p.Figures = append(p.Figures, s.metricFigure(m, panels, colour))
 		}
 	}
@@ -178,6 +184,26 @@ func (s *section) page(anchor string, colour colours) pageSection {
 		}
 	}
 	return p
+}
+
+// constant says whether m has the same value in all of several samples.
+func (s *section) constant(m *Metric) (v float64, same bool) {
+	n := 0
+	for _, g := range s.groups {
+		for _, c := range g.cases {
+			if c == nil || c.Metric(m.Name) == nil {
+				continue
+			}
+			for _, sample := range c.Metric(m.Name).Samples {
+				if n > 0 && sample != v {
+					return 0, false
+				}
+				v = sample
+				n++
+			}
+		}
+	}
+	return v, n > 1
 }
 
 func (s *section) metricFigure(m *Metric, panels []*panel, colour colours) figure {
@@ -213,7 +239,7 @@ func (s *section) distributionFigure(name string, colour colours) figure {
 		f.Verdict = "p99: " + f.Verdict
 	}
 	for _, g := range s.groups[max(0, len(s.groups)-mostCharts):] {
-		f.Charts = append(f.Charts, panelChart{pointTitle(s.distinct(g, "")), s.quantiles(g, name, reach, colour)})
+		f.Charts = append(f.Charts, panelChart{pointTitle(s.distinct(g)), s.quantiles(g, name, reach, colour)})
 	}
 	return f
 }
@@ -234,7 +260,7 @@ func (s *section) last() *group { return s.groups[len(s.groups)-1] }
 func (s *section) table(m *Metric) table {
 	t := table{Name: m.Name, Unit: m.Unit}
 	for _, g := range s.groups {
-		t.Rows = append(t.Rows, tableRow{pointTitle(s.distinct(g, "")), g.row(m.Name)})
+		t.Rows = append(t.Rows, tableRow{pointTitle(s.distinct(g)), g.row(m.Name)})
 	}
 	return t
 }
