@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/oortim/oort/bench/report"
@@ -22,6 +23,7 @@ type Fanout struct {
 	Batch     []int         `default:"1" help:"Messages of a room that are pushed together."`
 	Transport string        `enum:"tcp,ws,both" default:"tcp" help:"What links use: ${enum}."`
 	Duration  time.Duration `default:"5s" help:"How long to push, after a fifth of it to warm up."`
+	Grace     time.Duration `default:"10s" help:"How long nothing may arrive before what is missing counts as lost."`
 }
 
 // Examples are shown by --help.
@@ -53,8 +55,8 @@ func (f Fanout) Validate() error {
 			return fmt.Errorf("%d of something is less than one", n)
 		}
 	}
-	if f.Duration <= 0 || f.Writes <= 0 {
-		return fmt.Errorf("--duration %v, --writes %v: must be positive", f.Duration, f.Writes)
+	if f.Duration <= 0 || f.Grace <= 0 || f.Writes <= 0 {
+		return fmt.Errorf("--duration %v, --grace %v, --writes %v: must be positive", f.Duration, f.Grace, f.Writes)
 	}
 	return nil
 }
@@ -80,8 +82,11 @@ func (f Fanout) Points() (points []suite.Point) {
 
 // round2 has two significant digits.
 func round2(v float64) float64 {
-	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
-	return math.Round(v/unit) * unit
+	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 2, 64), 64)
+	if err != nil {
+		return v // infinite
+	}
+	return short
 }
 
 // fanout is one point.
@@ -123,6 +128,7 @@ func (p fanout) Round(ctx context.Context, r *suite.Round) error {
 	if err != nil {
 		return err
 	}
+	g.grace = p.Grace
 	if _, err := g.dial(ctx, swarm.DialArgs{Addrs: g.at(p.Transport), Links: p.members, Rooms: p.Rooms}); err != nil {
 		return err
 	}

@@ -14,23 +14,23 @@ var profiles = map[string][]suite.Scenario{
 	"small": { // shows in minutes that everything works; its figures are noise
 		Accept{Links: []int{500}, UnderWay: []int{64}, Transport: "both", Logic: "memory"},
 		Idle{Links: []int{500}, Rooms: 1, Transport: "both", Logic: "none", Quiet: time.Second},
-		Fanout{Members: []int{500}, Rooms: 1, Writes: 10000, Size: []int{64}, Batch: []int{1}, Transport: "both", Duration: time.Second},
+		Fanout{Members: []int{500}, Rooms: 1, Writes: 10000, Size: []int{64}, Batch: []int{1}, Transport: "both", Duration: time.Second, Grace: grace},
 	},
 	"default": { // fits beside its load on a small machine
 		Accept{Links: []int{10000}, UnderWay: []int{512}, Transport: "tcp", Logic: "memory"},
 		Idle{Links: []int{15000}, Rooms: 1, Transport: "tcp", Logic: "none", Quiet: 3 * time.Second},
-		Fanout{Members: []int{1000, 5000, 15000}, Rooms: 1, Writes: 30000, Size: []int{64}, Batch: []int{1}, Transport: "tcp", Duration: 5 * time.Second},
-		Fanout{Members: []int{15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 5 * time.Second},
+		Fanout{Members: []int{1000, 5000, 15000}, Rooms: 1, Writes: 30000, Size: []int{64}, Batch: []int{1}, Transport: "tcp", Duration: 5 * time.Second, Grace: grace},
+		Fanout{Members: []int{15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 5 * time.Second, Grace: grace},
 	},
 	"full": { // sweeps; hours
 		Accept{Links: []int{15000}, UnderWay: []int{16, 128, 1024}, Transport: "tcp", Logic: "memory"},
 		Accept{Links: []int{15000}, UnderWay: []int{512}, Transport: "ws", Logic: "memory"},
 		Idle{Links: []int{1000, 5000, 15000}, Rooms: 1, Transport: "tcp", Logic: "none", Quiet: 5 * time.Second},
 		Idle{Links: []int{15000}, Rooms: 1, Transport: "ws", Logic: "none", Quiet: 5 * time.Second},
-		Fanout{Members: []int{100, 1000, 5000, 15000}, Rooms: 1, Writes: 30000, Size: []int{64, 1024}, Batch: []int{1, 10}, Transport: "tcp", Duration: 10 * time.Second},
-		Fanout{Members: []int{15000}, Rooms: 1, Writes: 30000, Size: []int{64}, Batch: []int{1, 10}, Transport: "ws", Duration: 10 * time.Second},
-		Fanout{Members: []int{15000}, Rooms: 300, Writes: 30000, Size: []int{64}, Batch: []int{1}, Transport: "tcp", Duration: 10 * time.Second},
-		Fanout{Members: []int{1000, 15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 10 * time.Second},
+		Fanout{Members: []int{100, 1000, 5000, 15000}, Rooms: 1, Writes: 30000, Size: []int{64, 1024}, Batch: []int{1, 10}, Transport: "tcp", Duration: 10 * time.Second, Grace: grace},
+		Fanout{Members: []int{15000}, Rooms: 1, Writes: 30000, Size: []int{64}, Batch: []int{1, 10}, Transport: "ws", Duration: 10 * time.Second, Grace: grace},
+		Fanout{Members: []int{15000}, Rooms: 300, Writes: 30000, Size: []int{64}, Batch: []int{1}, Transport: "tcp", Duration: 10 * time.Second, Grace: grace},
+		Fanout{Members: []int{1000, 15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 10 * time.Second, Grace: grace},
 	},
 }
 
