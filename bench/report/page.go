@@ -16,12 +16,7 @@ var pages embed.FS
 func (r *Run) HTML(w io.Writer) error {
 	t, err := template.New("page.html").Funcs(template.FuncMap{
 		"number": Number, "times": Times, "engine": engineName,
-		"tableOf": func(t table, engines []string) any {
-			return struct {
-				table
-				Engines []string
-			}{t, engines}
-		},
+		"tables": func(all []table, engines []string) tables { return tables{all, engines} },
 	}).ParseFS(pages, "page.html")
 	if err != nil {
 		return fmt.Errorf("report: page: %w", err)
@@ -51,20 +46,6 @@ type page struct {
 
 type engineMark struct{ Name, Class string }
 
-// glance is one line of the summary: what the scenario is about, at its
-// hardest point.
-type glance struct {
-	Scenario, Anchor, Metric, Unit string
-	Words                          string // the point, and the verdict
-	Cells                          []glanceCell
-}
-
-type glanceCell struct {
-	cell
-	Class  string
-	Length float64 // of the bar, in percent of the longest of the line
-}
-
 type pageSection struct {
 	Scenario
 	Anchor  string
@@ -89,17 +70,6 @@ type figure struct {
 type panelChart struct {
 	Title   string
 	Drawing drawing
-}
-
-// table has a line for each point, a column for each engine.
-type table struct {
-	Name, Unit string
-	Rows       []tableRow
-}
-
-type tableRow struct {
-	Point string
-	Cells []cell
 }
 
 func newPage(r *Run) page {
@@ -256,64 +226,3 @@ func (s *section) verdict(name string) string {
 // last is the group that stands for s where only one can: scenarios list their
 // hardest point last.
 func (s *section) last() *group { return s.groups[len(s.groups)-1] }
-
-func (s *section) table(m *Metric) table {
-	t := table{Name: m.Name, Unit: m.Unit}
-	for _, g := range s.groups {
-		t.Rows = append(t.Rows, tableRow{pointTitle(s.distinct(g)), g.row(m.Name)})
-	}
-	return t
-}
-
-// glance of a scenario: its first metric, and the p99 of its first
-// distribution.
-func (s *section) glance(anchor string, engines []string, colour colours) (lines []glance) {
-	g := s.last()
-	var chosen []*Metric
-	for _, m := range metrics([]*group{g}, true) {
-		if m.Of == "" {
-			chosen = append(chosen, m)
-			break
-		}
-	}
-	for _, m := range metrics([]*group{g}, true) {
-		if m.Of != "" && m.Quantile == .99 {
-			chosen = append(chosen, m)
-			break
-		}
-	}
-	for _, m := range chosen {
-		lines = append(lines, s.glanceLine(g, m, glance{
-			Scenario: s.Name, Anchor: anchor, Metric: m.Name, Unit: m.Unit, Words: words(pointTitle(g.point), g.verdict(s.engines, m.Name)),
-		}, engines, colour))
-	}
-	return lines
-}
-
-// words joins what is said into sentences.
-func words(parts ...string) string {
-	var said []string
-	for _, p := range parts {
-		if p != "" {
-			said = append(said, p+".")
-		}
-	}
-	return strings.Join(said, " ")
-}
-
-func (s *section) glanceLine(g *group, m *Metric, line glance, engines []string, colour colours) glance {
-	cells := map[string]cell{}
-	longest := 0.0
-	for i, c := range g.row(m.Name) {
-		cells[s.engines[i]] = c
-		longest = max(longest, c.Median)
-	}
-	for _, e := range engines {
-		c := glanceCell{cell: cells[e], Class: colour[e]}
-		if longest > 0 {
-			c.Length = round(100 * max(c.Median, 0) / longest)
-		}
-		line.Cells = append(line.Cells, c)
-	}
-	return line
-}
