@@ -243,8 +243,8 @@ func (p echoes) floor(ctx context.Context, g *rig, under echo.Remote) error {
 	if err != nil {
 		return err
 	}
-	if want := e.got.Messages * int64(frame.HeaderLen+max(p.size, stamp.Len)); b.Bytes != want || b.Short > 0 {
-		return fmt.Errorf("floor: %d bytes of %d echoed, %d calls short", b.Bytes, want, b.Short)
+	if want := e.got.Messages * int64(frame.HeaderLen+max(p.size, stamp.Len)); b.Bytes != want || b.Lost > 0 {
+		return fmt.Errorf("floor: %d bytes of %d echoed, %d lost", b.Bytes, want, b.Lost)
 	}
 	g.Case.AddFloor(cpuEcho, per(b.CPU, e.got.Messages))
 	return nil

@@ -2,6 +2,9 @@ package scenario
 
 import "github.com/oortim/oort/bench/suite"
 
+// FloorCommand is `oort bench floor`.
+type FloorCommand = suite.Command[Floor]
+
 // IO is `oort bench io`: each scenario by its name. A new one is a line here
 // and one in profiles.go.
 type IO struct {
