@@ -27,7 +27,7 @@ type peer struct {
 	message []byte
 }
 
-func dial(t testing.TB, s *Server) *peer {
+func dial(t testing.TB, s *rig) *peer {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Addrs()[0].String())
 	if err != nil {
@@ -42,7 +42,7 @@ const upgradeHead = "GET /echo HTTP/1.1\r\nHost: oort\r\nUpgrade: websocket\r\nC
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
 // upgraded is a peer whose server has answered 101.
-func upgraded(t testing.TB, s *Server) *peer {
+func upgraded(t testing.TB, s *rig) *peer {
 	t.Helper()
 	p := dial(t, s)
 	if _, err := io.WriteString(p, upgradeHead); err != nil {
@@ -98,7 +98,7 @@ func (p *peer) next() (event, error) {
 			return event{}, io.ErrUnexpectedEOF
 		}
 		if h.OpCode.IsControl() {
-			return control(h.OpCode, payload), nil
+			return controlEvent(h.OpCode, payload), nil
 		}
 		if h.OpCode != gobwas.OpContinuation {
 			p.op = ws.Opcode(h.OpCode)
@@ -122,7 +122,7 @@ func sane(h gobwas.Header, inside bool) error {
 	return nil
 }
 
-func control(op gobwas.OpCode, payload []byte) event {
+func controlEvent(op gobwas.OpCode, payload []byte) event {
 	if op != gobwas.OpClose {
 		return event{ws.Opcode(op), string(payload)}
 	}

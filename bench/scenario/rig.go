@@ -20,15 +20,29 @@ type rig struct {
 	addrs  server.Addresses
 	links  int    // that were dialled
 	run    uint32 // stamps of the newest measurement
+	grace  time.Duration
 }
+
+// grace is how long nothing may arrive before what is missing counts as lost.
+const grace = 10 * time.Second
 
 // openRig starts both. The server listens for TCP and WebSocket, on ports of
 // the kernel's choice; flags are its further flags.
 func openRig(ctx context.Context, r *suite.Round, flags ...string) (*rig, error) {
+	g, err := startRig(ctx, r, "server", append([]string{"--tcp=127.0.0.1:0", "--ws=127.0.0.1:0"}, flags...)...)
+	if err != nil {
+		return nil, err
+	}
+	g.addrs, err = g.server.Addresses(ctx)
+	return g, err
+}
+
+// startRig starts the server that is the command name below bench, on the
+// round's engine, and a swarm. It does not know yet where to dial.
+func startRig(ctx context.Context, r *suite.Round, name string, flags ...string) (*rig, error) {
 	r.Phase("starting the server")
-	args := append([]string{"bench", "server", "--engine=" + r.Engine, fmt.Sprintf("--loops=%d", r.Loops),
-		"--tcp=127.0.0.1:0", "--ws=127.0.0.1:0"}, flags...)
-	under, err := r.Start(ctx, "server", args...)
+	args := append([]string{"bench", name, "--engine=" + r.Engine, fmt.Sprintf("--loops=%d", r.Loops)}, flags...)
+	under, err := r.Start(ctx, name, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -36,9 +50,7 @@ func openRig(ctx context.Context, r *suite.Round, flags ...string) (*rig, error)
 	if err != nil {
 		return nil, err
 	}
-	g := &rig{Round: r, server: server.Remote{Child: under}, swarm: swarm.Remote{Child: clients}}
-	g.addrs, err = g.server.Addresses(ctx)
-	return g, err
+	return &rig{Round: r, server: server.Remote{Child: under}, swarm: swarm.Remote{Child: clients}, grace: grace}, nil
 }
 
 // Transports that links may use; both means by turns.
@@ -66,9 +78,6 @@ func (g *rig) dial(ctx context.Context, args swarm.DialArgs) (swarm.DialReply, e
 	return reply, err
 }
 
-// grace is how long nothing may arrive before what is missing counts as lost.
-const grace = 10 * time.Second
-
 // settle waits until the swarm has got want messages, or none for grace.
 func (g *rig) settle(ctx context.Context, want int64) error {
 	beat := time.NewTicker(10 * time.Millisecond)
@@ -82,7 +91,7 @@ func (g *rig) settle(ctx context.Context, want int64) error {
 		if s.Messages != last {
 			last, since = s.Messages, time.Now()
 		}
-		if s.Messages >= want || time.Since(since) > grace {
+		if s.Messages >= want || time.Since(since) > g.grace {
 			return nil
 		}
 		select {
@@ -115,5 +124,24 @@ func pause(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case <-t.C:
 		return nil
+	}
+}
+
+// awaitLive waits until the server holds n links, and fails after grace.
+func (g *rig) awaitLive(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, g.grace)
+	defer cancel()
+	for {
+		s, err := g.server.Stats(ctx, server.StatsArgs{})
+		if err != nil {
+			return err
+		}
+		live := s.Metrics[`oort_comet_links{state="live"}`] + s.Metrics[`oort_comet_links{state="other"}`]
+		if int(live) == n {
+			return nil
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return fmt.Errorf("the server holds %v links, expected %d: %w", live, n, err)
+		}
 	}
 }
