@@ -76,6 +76,7 @@ func (b *bucket) welcome(r *record, c *Connected) {
 	r.state, r.mid, r.epoch = live, c.Mid, c.Epoch
 	b.setKey(r, c.Key)
 	b.m.live.Add(1)
+	b.surge.letIn++
 	r.heard = b.tick()
 	r.heartbeat = ticks(b.s.cfg.Times.Heartbeat)
 	if c.Heartbeat > 0 {

@@ -30,12 +30,14 @@ type bucket struct {
 	sets     *room.Sets
 	rooms    *room.Table
 	outs     map[uint32]*outbox
+	boxed    int                  // bytes in outs
 	longKeys map[uint32]ident.Key // by slot, see inlineKey
 	origins  map[uint32]string    // of upgrades that have not authenticated yet
 	spare    []*outbox
 	young    []poller.ID // links that came, oldest first, with all that are fresh
 	fresh    int         // links that are not authenticated
-	auths    int         // connects under way
+	surge    surge
+	auths    int // connects under way
 	casts    []*cast
 	leave    *farewell
 	buf      []byte       // scratch for replies
@@ -254,7 +256,13 @@ func (b *bucket) retry(why Reason) int {
 		return -1
 	}
 	least := int(b.s.cfg.Times.Retry / time.Millisecond)
-	return least + b.rng.IntN(2*least+1)
+	width := 2 * least
+	if why == ReasonOverloaded || why == ReasonUnavailable {
+		b.surge.turn(b.tick(), ticks(b.s.cfg.Times.Retry))
+		b.surge.turnedAway++
+		width *= b.surge.factor()
+	}
+	return least + b.rng.IntN(width+1)
 }
 
 // deadline is the next time, in ticks, at which the link ends if nothing

@@ -57,6 +57,9 @@ type Limits struct {
 	// Outbox bounds the bytes that wait for one link outside its room: replies
 	// and direct pushes. Zero means 64 KiB.
 	Outbox int
+	// Outboxes bounds what waits in all outboxes of a loop together, however
+	// many links are slow. Zero means 64 MiB.
+	Outboxes int
 	// Rooms in all. Zero means 1,000,000. At the limit a join of a new room
 	// is refused.
 	Rooms int
@@ -102,7 +105,8 @@ type Times struct {
 	// means 1 s.
 	Linger time.Duration
 	// Retry is the least advice on when to come back; the advice is drawn
-	// between it and three times as much. Zero means 2 s.
+	// between it and three times as much, or up to 33 times while more links
+	// are turned away than let in. Zero means 2 s.
 	Retry time.Duration
 	// Renew is the time between renewals of the lease. Zero means 3 s.
 	Renew time.Duration
@@ -159,6 +163,7 @@ func (l *Limits) fill() error {
 		{"limit of a frame", &l.Frame, 4<<10 + 16, 128, 1 << 20},
 		{"limit of bytes before auth", &l.Early, 16 << 10, 256, 1 << 20},
 		{"limit of an outbox", &l.Outbox, 64 << 10, 4 << 10, big},
+		{"limit of outboxes", &l.Outboxes, 64 << 20, 64 << 10, big},
 		{"limit of rooms", &l.Rooms, 1_000_000, 1, big},
 		{"limit of accepts", &l.Accepts, 128, 1, 4096},
 		{"limit of auths", &l.Auths, 4096, 1, big},

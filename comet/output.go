@@ -71,7 +71,7 @@ func (b *bucket) Direct(id poller.ID, name ident.Room, lost *ledger.Counts, msgs
 	}
 	for _, m := range msgs {
 		if !b.sendOne(r, m) {
-			b.outs[r.id.Slot].roomMissed[m.Lane]++
+			b.open(r).roomMissed[m.Lane]++
 		}
 	}
 }
@@ -79,7 +79,7 @@ func (b *bucket) Direct(id poller.ID, name ident.Room, lost *ledger.Counts, msgs
 // direct sends one push that is addressed to the link, or to all.
 func (b *bucket) direct(r *record, m *room.Msg) {
 	if !b.sendOne(r, m) {
-		b.outs[r.id.Slot].missed[m.Lane]++
+		b.open(r).missed[m.Lane]++
 	}
 }
 
@@ -169,7 +169,8 @@ func (b *bucket) send(r *record, wire []byte, msgs ...*room.Msg) bool {
 }
 
 func (b *bucket) enqueue(r *record, wire []byte, msgs ...*room.Msg) bool {
-	if o := b.outs[r.id.Slot]; o != nil && len(o.buf)-o.off+len(wire) > b.s.cfg.Limits.Outbox {
+	o := b.outs[r.id.Slot]
+	if b.boxed+len(wire) > b.s.cfg.Limits.Outboxes || o != nil && o.waiting()+len(wire) > b.s.cfg.Limits.Outbox {
 		return false
 	}
 	b.queue(r, wire, msgs...)
@@ -181,11 +182,15 @@ func (b *bucket) queue(r *record, wire []byte, msgs ...*room.Msg) {
 	o := b.open(r)
 	o.compact()
 	o.buf = append(o.buf, wire...)
+	b.boxed += len(wire)
 	for _, m := range msgs {
 		o.ends = append(o.ends, end{len(o.buf), m})
 	}
 	b.stall(r)
 }
+
+// waiting is how many bytes are not sent.
+func (o *outbox) waiting() int { return len(o.buf) - o.off }
 
 // compact drops what was sent when it is the larger part, so that an outbox
 // that is never quite empty does not grow.
@@ -208,6 +213,7 @@ func (b *bucket) prepend(r *record, rest []byte, msgs []*room.Msg) {
 	}
 	o := b.open(r)
 	o.buf = slices.Insert(o.buf, o.off, rest...)
+	b.boxed += len(rest)
 	for i := range o.ends {
 		o.ends[i].at += len(rest)
 	}
@@ -239,6 +245,7 @@ func (b *bucket) dropOutbox(r *record) {
 	if o == nil {
 		return
 	}
+	b.boxed -= o.waiting()
 	for _, e := range o.ends {
 		b.ended(e.msg, ledger.Closed)
 	}
@@ -292,11 +299,15 @@ func (b *bucket) drain(r *record) bool {
 
 // drainOnce writes what the outbox holds and reports whether that was all.
 func (b *bucket) drainOnce(r *record, o *outbox) bool {
+	if o.waiting() == 0 {
+		return true // it holds only what is to be told
+	}
 	n, err := b.loop.Write(r.id, o.buf[o.off:])
 	if err != nil {
 		return false
 	}
 	o.off += n
+	b.boxed -= n
 	sent := 0
 	for sent < len(o.ends) && o.ends[sent].at <= o.off {
 		b.ended(o.ends[sent].msg, ledger.Delivered)
