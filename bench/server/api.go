@@ -13,6 +13,7 @@ const (
 	MethodPush      = "push"      // PushArgs → PushReply, when all is handed over
 	MethodFloor     = "floor"     // PushArgs → FloorReply, when all is sent
 	MethodStats     = "stats"     // StatsArgs → Stats
+	MethodProfile   = "profile"   // ProfileArgs → nothing
 )
 
 // Addresses are where the server listens, in the order of its flags, as URLs
@@ -87,4 +88,10 @@ type Stats struct {
 	GCs        uint32
 	GCPauses   time.Duration // together
 	GCPauseMax time.Duration // of the last 256
+}
+
+// ProfileArgs start a CPU profile of the process, or end it.
+type ProfileArgs struct {
+	// File to write it to. Empty ends the one that runs.
+	File string
 }

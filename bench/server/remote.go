@@ -33,3 +33,8 @@ func (r Remote) Stats(ctx context.Context, args StatsArgs) (reply Stats, err err
 	err = r.Call(ctx, MethodStats, args, &reply)
 	return reply, err
 }
+
+// Profile starts a CPU profile, or ends it; see ProfileArgs.
+func (r Remote) Profile(ctx context.Context, file string) error {
+	return r.Call(ctx, MethodProfile, ProfileArgs{File: file}, nil)
+}

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -244,5 +246,24 @@ func TestScheduleCatchesUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	if _, err := s.run(ctx, func(from, to int) error { cancel(); return nil }); err != context.Canceled {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestProfile(t *testing.T) {
+	s := open(t, Flags{Logic: "none"})
+	file := filepath.Join(t.TempDir(), "cpu.pprof")
+	for i, step := range []struct {
+		file string
+		ok   bool
+	}{{"", true}, {filepath.Join(file, "no"), false}, {file, true}, {file, false}, {"", true}, {file, true}} {
+		if _, err := s.profiler.profile(t.Context(), ProfileArgs{File: step.file}); (err == nil) != step.ok {
+			t.Errorf("step %d: %v", i, err)
+		}
+	}
+	if err := s.profiler.end(); err != nil { // as Close does with one that is forgotten
+		t.Error(err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
+		t.Errorf("%v, %v", info, err)
 	}
 }
