@@ -33,7 +33,7 @@ func TestLostLinkIsEnrolledAgain(t *testing.T) {
 	for n := 1; n <= 10; n++ {
 		s.do(func() {
 			var v valve
-			if err := v.attach(s.loop.(*loop).links.find(id).conn); err != nil {
+			if err := v.attach(s.loop.(*loop).Find(id).Own.lib); err != nil {
 				t.Error(err)
 				return
 			}
