@@ -12,7 +12,7 @@
 //     of its descriptor, and the way to the loop and back.
 //   - Writing. Conn.Write says that it took all, whatever the socket took,
 //     keeps the rest in a buffer without a bound, and calls OnClose from within.
-//     So links are written to by write(2) on gnet's descriptor, and package
+//     So links are written to by send(2) on gnet's descriptor, and package
 //     writable tells when a full one takes bytes again. A comparison of this
 //     engine with others is one of waiting and reading, not of gnet's writing.
 //   - Turns. gnet has no end of a batch of events. The first callback of a batch
@@ -32,8 +32,9 @@
 //   - Closing. OnClose of gnet comes at once, also within other callbacks. It
 //     only marks here, and links are closed at the end of a turn.
 //
-// A link takes some 550 bytes of the heap, in several objects and a map of gnet's;
-// a link of epoll takes 16. A loop that sleeps keeps a thread, in epoll_wait.
+// An idle link takes 590 bytes of the heap, in several objects and a map of
+// gnet's; a link of epoll takes 27 (go test -run xxx -bench Idle ./poller/engines).
+// A loop that sleeps keeps a thread, in epoll_wait.
 package gnet
 
 import (

@@ -34,9 +34,9 @@
 //     from a FIN, so the kernel is asked. And where the race detector is on, it
 //     now and then ends a link whose peer lives (Begin).
 //
-// What remains: each link has a read buffer of 8 KB in the library, also when
-// it is idle, and after the peer has sent much at once one of up to 8 MB. The
-// library's pollers, one for each 20 CPUs, serve all engines of a process and
+// What remains: an idle link takes 11 KB of the heap (go test -run xxx -bench
+// Idle ./poller/engines), 8 of them a read buffer of the library's, which grows
+// to 8 MB after the peer has sent much at once. The library's pollers, one for each 20 CPUs, serve all engines of a process and
 // never end: a goroutine and two descriptors each. What the library would log
 // is dropped, for every user of it in the process.
 package netpoll

@@ -12,9 +12,13 @@
 //
 // Where the contract asks for more than package net has: a write must not wait,
 // and must say how much was taken, so it is one send(2) on the connection's
-// descriptor, 4 allocations and about 1 µs cheaper than RawConn.Write
-// (go test -run xxx -bench WriteEach/std ./poller/engines). And a read must not
-// take a buffer before there are bytes, so it is RawConn.Read.
+// descriptor; 4 allocations and 1 µs of 6 cheaper than RawConn.Write
+// (go test -run xxx -bench WriteEach/std ./poller/engines). And a link that waits
+// for bytes must hold no buffer, so reading is read(2) by way of RawConn.Read.
+//
+// An idle link takes 1 KB of the heap, half of it the runtime's record of a
+// goroutine, and 2 KB of stack, more where callbacks need more; a link of epoll
+// takes 27 bytes (-bench Idle).
 package std
 
 import (
