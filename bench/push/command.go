@@ -43,9 +43,6 @@ func (c *Command) Examples() string {
 	oort bench push --api http://127.0.0.1:3111 --addr tcp://127.0.0.1:3101 --addr ws://127.0.0.1:3102/sub`
 }
 
-// ErrFaults ends a run in which something was not correct.
-var ErrFaults = errors.New("bench: the run was not correct")
-
 // Validate refuses a run that could not mean anything.
 func (c *Command) Validate() error {
 	for _, f := range []struct {
@@ -70,7 +67,7 @@ func (c *Command) Validate() error {
 	return c.Flags.Validate()
 }
 
-// Run measures and prints the report. It fails with ErrFaults if a message was
+// Run measures and prints the report. It fails with report.ErrFaults if a message was
 // lost, doubled or out of order, or a link ended.
 func (c *Command) Run(ctx context.Context, out io.Writer) (err error) {
 	t, err := c.Open(ctx)
@@ -78,7 +75,7 @@ func (c *Command) Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
-	r := report.New("push", time.Now())
+	r := report.New(time.Now())
 	r.Set("server", t.Describe())
 	if len(c.Serve) > 0 {
 		r.Set("serve flags", c.Serve)
@@ -86,6 +83,7 @@ func (c *Command) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := c.measure(ctx, t, r); err != nil {
 		return err
 	}
+	r.Took = time.Since(r.Started)
 	write := r.Text
 	if c.JSON {
 		write = r.JSON
@@ -93,13 +91,10 @@ func (c *Command) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := write(out); err != nil {
 		return err
 	}
-	if len(r.Faults) > 0 {
-		return fmt.Errorf("%w: %s", ErrFaults, r.Faults[0])
-	}
-	return nil
+	return r.Err()
 }
 
-func (c *Command) measure(ctx context.Context, t *target.Target, r *report.Report) error {
+func (c *Command) measure(ctx context.Context, t *target.Target, r *report.Run) error {
 	a, err := join(ctx, t.Addrs, c.Links, c.Rooms)
 	if err != nil {
 		return err

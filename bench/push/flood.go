@@ -131,11 +131,11 @@ func (c *Command) pushAll(ctx context.Context, s *sender, answered *measure.Late
 	return sum
 }
 
-func (c *Command) flood(ctx context.Context, t *target.Target, s *sender, r *report.Report) error {
-	r.Set("rate asked for", fmt.Sprintf("%v messages/s", c.Rate))
-	r.Set("duration", c.Duration.String())
-	r.Set("pushers", min(c.Pushers, c.Rooms))
-	r.Set("batch", c.Batch)
+func (c *Command) flood(ctx context.Context, t *target.Target, s *sender, run *report.Run) error {
+	run.Set("rate asked for", fmt.Sprintf("%v messages/s", c.Rate))
+	run.Set("duration", c.Duration.String())
+	run.Set("pushers", min(c.Pushers, c.Rooms))
+	run.Set("batch", c.Batch)
 	a := s.audience
 	a.missing.Store(0) // and never 0 again by deliveries, which only go below
 	answered := measure.NewLatency()
@@ -149,24 +149,25 @@ func (c *Command) flood(ctx context.Context, t *target.Target, s *sender, r *rep
 	elapsed := time.Duration(a.last.Load()) - start
 	after := probe(ctx, t)
 
-	r.Figure("stored", float64(sum.stored), "messages")
-	r.Figure("refused", float64(sum.refused), "messages")
-	r.Figure("unknown", float64(sum.unknown), "messages")
-	r.Figure("expected", float64(sum.deliver), "deliveries")
-	r.Figure("delivered", float64(a.delivered.Load()), "deliveries")
-	r.Figure("messages", perSecond(sum.stored, elapsed), "/s")
-	r.Figure("deliveries", perSecond(a.delivered.Load(), elapsed), "/s")
+	r := run.Case("push throughput", "")
+	r.Add("stored", "messages", "", float64(sum.stored))
+	r.Add("refused", "messages", "", float64(sum.refused))
+	r.Add("unknown", "messages", "", float64(sum.unknown))
+	r.Add("expected", "deliveries", "", float64(sum.deliver))
+	r.Add("delivered", "deliveries", "", float64(a.delivered.Load()))
+	r.Add("messages", "/s", report.Higher, perSecond(sum.stored, elapsed))
+	r.Add("deliveries", "/s", report.Higher, perSecond(a.delivered.Load(), elapsed))
 	after.figures(r, before, a.delivered.Load(), elapsed)
-	r.Figure("bytes", perSecond(a.bytes.Load(), elapsed), "/s")
-	r.Latency("API to TCP socket", a.tcp.Summary())
-	r.Latency("API to WebSocket", a.ws.Summary())
-	r.Latency("API's answer", answered.Summary())
+	r.Add("bytes", "/s", report.Higher, perSecond(a.bytes.Load(), elapsed))
+	r.AddLatency("API to TCP socket", a.tcp.Summary())
+	r.AddLatency("API to WebSocket", a.ws.Summary())
+	r.AddLatency("API's answer", answered.Summary())
 	a.faults(r)
 	if lost := sum.deliver - a.delivered.Load(); lost > 0 {
 		r.Fault("%d of %d deliveries were lost", lost, sum.deliver)
 	}
 	if sum.firstFail != nil {
-		r.Set("first failure", sum.firstFail.Error())
+		run.Set("first failure", sum.firstFail)
 	}
 	return nil
 }
@@ -209,13 +210,13 @@ func probe(ctx context.Context, t *target.Target) (r reading) {
 }
 
 // figures of the time between two readings, as far as they are known.
-func (r reading) figures(to *report.Report, before reading, delivered int64, elapsed time.Duration) {
+func (r reading) figures(to *report.Case, before reading, delivered int64, elapsed time.Duration) {
 	if r.writesOK && before.writesOK {
-		to.Figure("writes", perSecond(int64(r.writes-before.writes), elapsed), "/s, as the server counts")
+		to.Add("writes", "/s", "", perSecond(int64(r.writes-before.writes), elapsed))
 	}
 	if r.cpuOK && before.cpuOK && delivered > 0 {
 		cpu := r.cpu - before.cpu
-		to.Figure("server CPU", cpu.Seconds()/elapsed.Seconds(), "cores")
-		to.Figure("server CPU a delivery", float64(cpu.Microseconds())/float64(delivered), "µs")
+		to.Add("server CPU", "cores", "", cpu.Seconds()/elapsed.Seconds())
+		to.Add("server CPU a delivery", "µs", report.Lower, float64(cpu.Microseconds())/float64(delivered))
 	}
 }

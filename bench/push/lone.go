@@ -82,9 +82,9 @@ func (a *audience) await(ctx context.Context, grace time.Duration) error {
 	}
 }
 
-func (c *Command) lone(ctx context.Context, s *sender, r *report.Report) error {
-	r.Set("messages", c.Messages)
-	r.Set("pause", c.Pause.String())
+func (c *Command) lone(ctx context.Context, s *sender, run *report.Run) error {
+	run.Set("messages", c.Messages)
+	run.Set("pause", c.Pause.String())
 	answered := measure.NewLatency()
 	err := s.lone(ctx, c.Messages, c.Pause, c.Grace, answered)
 	if err != nil && !errors.Is(err, errMissing) {
@@ -95,11 +95,12 @@ func (c *Command) lone(ctx context.Context, s *sender, r *report.Report) error {
 	for i := range c.Messages {
 		expected += a.rooms[i%len(a.rooms)].members
 	}
-	r.Figure("expected", float64(expected), "deliveries")
-	r.Figure("delivered", float64(a.delivered.Load()), "deliveries")
-	r.Latency("API to TCP socket", a.tcp.Summary())
-	r.Latency("API to WebSocket", a.ws.Summary())
-	r.Latency("API's answer", answered.Summary())
+	r := run.Case("push alone", "")
+	r.Add("expected", "deliveries", "", float64(expected))
+	r.Add("delivered", "deliveries", "", float64(a.delivered.Load()))
+	r.AddLatency("API to TCP socket", a.tcp.Summary())
+	r.AddLatency("API to WebSocket", a.ws.Summary())
+	r.AddLatency("API's answer", answered.Summary())
 	a.faults(r)
 	if err != nil {
 		r.Fault("%v", err)
@@ -108,7 +109,7 @@ func (c *Command) lone(ctx context.Context, s *sender, r *report.Report) error {
 }
 
 // faults that any run may have.
-func (a *audience) faults(r *report.Report) {
+func (a *audience) faults(r *report.Case) {
 	if n := a.wrong.Load(); n > 0 {
 		r.Fault("%d deliveries came twice, out of order or in the wrong room", n)
 	}

@@ -2,7 +2,6 @@ package push_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -32,7 +31,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func run(t *testing.T, c push.Command) report.Report {
+func run(t *testing.T, c push.Command) *report.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -47,33 +46,33 @@ func run(t *testing.T, c push.Command) report.Report {
 	if err := c.Run(ctx, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	var r report.Report
-	if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+	r, err := report.Read(strings.NewReader(out.String()))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func figure(t *testing.T, r report.Report, name string) float64 {
+func figure(t *testing.T, r *report.Run, name string) float64 {
 	t.Helper()
-	for _, f := range r.Figures {
-		if f.Name == name {
-			return f.Value
-		}
+	m := r.Cases[0].Metric(name)
+	if m == nil || len(m.Samples) != 1 {
+		t.Errorf("metric %q is %+v", name, m)
+		return 0
 	}
-	t.Errorf("no figure %q in %+v", name, r.Figures)
-	return 0
+	return m.Samples[0]
 }
 
 func TestLone(t *testing.T) {
 	r := run(t, push.Command{Links: 5, Rooms: 2, Body: 64, Messages: 20, Pushers: 1, Batch: 1, Grace: 20 * time.Second})
 	// Ten messages to the room of three links, ten to that of two.
 	if figure(t, r, "expected") != 50 || figure(t, r, "delivered") != 50 {
-		t.Errorf("figures %+v", r.Figures)
+		t.Errorf("figures %+v", r.Cases[0].Metrics)
 	}
-	if len(r.Latencies) != 3 || r.Latencies[0].Count+r.Latencies[1].Count != 50 || r.Latencies[2].Count != 20 ||
-		r.Latencies[0].Count == 0 || r.Latencies[0].P50 <= 0 || r.Latencies[0].Max < r.Latencies[0].P50 {
-		t.Errorf("latencies %+v", r.Latencies)
+	for _, name := range []string{"API to TCP socket", "API to WebSocket", "API's answer"} {
+		if p50 := figure(t, r, name+" p50"); p50 <= 0 || figure(t, r, name+" max") < p50 {
+			t.Errorf("%s: p50 %v µs of %+v", name, p50, r.Cases[0].Metrics)
+		}
 	}
 }
 
@@ -89,7 +88,7 @@ func TestThroughput(t *testing.T) {
 		if stored == 0 || stored > c.Rate*c.Duration.Seconds()+float64(c.Batch*c.Pushers) ||
 			figure(t, r, "expected") != stored*members || figure(t, r, "delivered") != stored*members ||
 			figure(t, r, "bytes") < figure(t, r, "deliveries")*float64(c.Body) || figure(t, r, "writes") <= 0 {
-			t.Errorf("figures %+v", r.Figures)
+			t.Errorf("figures %+v", r.Cases[0].Metrics)
 		}
 	}
 }
@@ -134,7 +133,7 @@ func TestUnreachable(t *testing.T) {
 	} {
 		c := push.Command{Flags: f, Links: 100, Rooms: 1, Body: 64, Messages: 1, Pushers: 1, Batch: 1}
 		err := c.Run(context.Background(), new(strings.Builder))
-		if err == nil || errors.Is(err, push.ErrFaults) {
+		if err == nil || errors.Is(err, report.ErrFaults) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if name == "wrong flag" && !strings.Contains(err.Error(), "no-such-flag") {

@@ -7,4 +7,7 @@ import (
 	"github.com/oortim/oort/poller/std"
 )
 
-var engines = []entry{{"kqueue", raw.Open}, {"std", std.Open}}
+var engines = list{
+	plain("kqueue", raw.Open),
+	plain("std", std.Open),
+}

@@ -1,10 +1,29 @@
 package engines
 
 import (
+	"slices"
+
+	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/poller/gnet"
 	"github.com/oortim/oort/poller/netpoll"
 	"github.com/oortim/oort/poller/raw"
 	"github.com/oortim/oort/poller/std"
 )
 
-var engines = []entry{{"epoll", raw.Open}, {"std", std.Open}, {"gnet", gnet.Open}, {"netpoll", netpoll.Open}}
+var engines = list{
+	{
+		name: "epoll", open: epoll,
+		knows:    []string{"locked", "private"},
+		variants: []string{"locked", "private"},
+	},
+	plain("std", std.Open),
+	plain("gnet", gnet.Open),
+	plain("netpoll", netpoll.Open),
+}
+
+func epoll(o poller.Options, options []string) (poller.Engine, error) {
+	return raw.Options{
+		Locked:  slices.Contains(options, "locked"),
+		Private: slices.Contains(options, "private"),
+	}.Open(o)
+}

@@ -34,6 +34,9 @@ func (l *loop) accept(i int) {
 			return
 		case ofOneConnect(err):
 			l.budget--
+		case len(l.reserve) > 0:
+			l.spend()
+			l.full = true
 		default:
 			l.pauseAccept() // EMFILE, ENFILE, ENOBUFS, ENOMEM, or what we never heard of
 		}
@@ -84,15 +87,20 @@ func addrPort(sa unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// pauseAccept stops listening on all addresses for a while: descriptors are
-// the whole process's.
+// pauseAccept stops listening on all addresses for a while. Where descriptors
+// are the whole process's, connects wait meanwhile. Where they are the loop's
+// own, other loops have some: shutdown takes the socket out of those that the
+// kernel deals connects to, but keeps its port.
 func (l *loop) pauseAccept() {
 	if l.retry.IsZero() {
 		l.acceptPauses.Add(1)
 	}
-	l.retry = time.Now().Add(acceptPause)
+	l.retry, l.full = time.Now().Add(acceptPause), false
 	for i := range l.listeners {
 		l.ignore(i)
+		if l.engine.how.Private {
+			_ = unix.Shutdown(l.listeners[i].fd, unix.SHUT_RD)
+		}
 	}
 }
 
@@ -102,10 +110,17 @@ func (l *loop) tendListeners() {
 	if l.engine.deaf.Load() {
 		l.closeListeners()
 	}
+	if l.full {
+		l.fill()
+	}
 	if l.retry.IsZero() || time.Now().Before(l.retry) {
 		return
 	}
 	l.retry = time.Time{}
+	if l.engine.how.Private && l.reopen() != nil {
+		l.pauseAccept()
+		return
+	}
 	for i := range l.listeners {
 		if l.hear(i) != nil {
 			l.pauseAccept()
@@ -139,4 +154,6 @@ func (l *loop) closeListeners() {
 		_ = unix.Close(ln.fd)
 	}
 	l.listeners, l.retry = nil, time.Time{}
+	l.spend()
+	l.full = false
 }

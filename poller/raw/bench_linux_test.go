@@ -80,7 +80,7 @@ func BenchmarkSleep(b *testing.B) {
 }
 
 func benchSleep(b *testing.B, pace time.Duration, locked bool, wait func(*poll)) {
-	p, err := openPoll()
+	p, err := openPoll(Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func benchSleep(b *testing.B, pace time.Duration, locked bool, wait func(*poll))
 // BenchmarkWake compares ways to end the sleep of a parked loop: deadline is
 // what poll.wake does, eventfd is a descriptor in the epoll set.
 func BenchmarkWake(b *testing.B) {
-	p, err := openPoll()
+	p, err := openPoll(Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -44,6 +44,16 @@ func (e *engine) listenOn(addr string) (net.Addr, error) {
 	if err := probe(addr, port); err != nil {
 		return nil, err
 	}
+	if e.how.Private && port == "0" {
+		// A socket to which the kernel gave its port loses it when it stops
+		// listening; one that asked for it keeps it. See pauseAccept.
+		ln, err := listenTCP(net.JoinHostPort(host, port), shareable)
+		if err != nil {
+			return nil, err
+		}
+		defer ln.Close()
+		port = strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
+	}
 	var first net.Addr
 	for i, l := range e.loops {
 		if i > 0 && !kernelDeals {

@@ -3,6 +3,7 @@
 package raw
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +41,8 @@ type loop struct {
 	listeners []listener
 	budget    int         // accepts left in this turn
 	retry     time.Time   // when paused listeners are tried again; zero if none is paused
+	reserve   []int       // descriptors kept for the connects that wait when there are no others
+	full      bool        // the reserve is spent: what waits is accepted, then accept pauses
 	buf       []byte      // what links are read into
 	vec       sock.Vector // scratch of Writev
 }
@@ -51,7 +54,7 @@ type closing struct {
 }
 
 func newLoop(e *engine, index int) (*loop, error) {
-	p, err := openPoll()
+	p, err := openPoll(e.how)
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +68,10 @@ func (l *loop) Post(t poller.Task) bool { return l.tasks.Put(t) }
 
 func (l *loop) run() {
 	defer l.engine.ended()
+	if l.engine.how.Locked {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	for wait := time.Duration(0); !l.engine.stopping.Load(); {
 		wait = l.turn(wait)
 	}
