@@ -36,9 +36,10 @@
 //
 // What remains: an idle link takes 11 KB of the heap (go test -run xxx -bench
 // Idle ./poller/engines), 8 of them a read buffer of the library's, which grows
-// to 8 MB after the peer has sent much at once. The library's pollers, one for each 20 CPUs, serve all engines of a process and
-// never end: a goroutine and two descriptors each. What the library would log
-// is dropped, for every user of it in the process.
+// to 8 MB after the peer has sent much at once. The library's pollers, one for
+// each 20 CPUs, serve all engines of a process and never end: a goroutine and
+// two descriptors each. What the library would log is dropped, for every user
+// of it in the process.
 package netpoll
 
 import (
