@@ -60,12 +60,16 @@ func ofOneConnect(err error) bool {
 func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	id, k := l.links.add(fd)
-	if err := l.poll.change(fd, id.Slot, id.Gen, 0, armedIn); err != nil {
+	armed := armedIn
+	if l.engine.how.Edge {
+		armed = armedEdge
+	}
+	if err := l.poll.change(fd, id.Slot, id.Gen, 0, armed); err != nil {
 		l.links.remove(id.Slot)
 		_ = unix.Close(fd)
 		return false
 	}
-	k.flag |= armedIn
+	k.flag |= armed
 	l.accepted.Add(1)
 	c := poller.Conn{Listener: i, Local: ln.local, Remote: addrPort(peer)}
 	if ln.every {

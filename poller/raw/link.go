@@ -24,10 +24,12 @@ const (
 	paused                     // deliveries are off
 	muted                      // bytes came while paused, so reading is disarmed
 	redeliver                  // it is in loop.resumed, and its rest will be delivered
+	unread                     // edge-triggered: bytes may wait that no event will tell of
 	owed                       // a write was short, and OnWritable will come
 	finished                   // our FIN is sent
 	armedIn                    // the kernel reports when it can be read
 	armedOut                   // the kernel reports when it can be written
+	armedEdge                  // the kernel reports both, once, when that changes
 )
 
 func (f flag) has(g flag) bool { return f&g != 0 }

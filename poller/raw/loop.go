@@ -36,7 +36,7 @@ type loop struct {
 	poll      *poll
 	links     table
 	rests     rest.Table
-	resumed   []poller.ID // links whose rest is to be delivered
+	resumed   []poller.ID // links whose rest is to be delivered, or that are to be read without an event
 	closing   []closing   // links whose OnClose is due, in order of marking
 	listeners []listener
 	budget    int         // accepts left in this turn
@@ -156,8 +156,12 @@ func (l *loop) nextWait(asked time.Duration, now time.Time) time.Duration {
 	return asked
 }
 
-// arm tells the kernel what to report of k, if that has changed.
+// arm tells the kernel what to report of k, if that has changed. An
+// edge-triggered link is armed for good.
 func (l *loop) arm(slot uint32, k *link) {
+	if k.flag.has(armedEdge) {
+		return
+	}
 	want := flag(0)
 	if !k.flag.has(muted) {
 		want |= armedIn
