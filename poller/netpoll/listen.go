@@ -15,8 +15,8 @@ import (
 // listener accepts bare descriptors, unknown to the runtime's poller, for the
 // library to enrol.
 type listener struct {
-	bound *net.TCPAddr
-	every bool // bound to every address of the host, so that each link is asked for its own
+	bound net.Addr
+	local accept.Local // of its connections
 	fd    *parked.FD
 }
 
@@ -29,7 +29,7 @@ func listen(addr string, backlog int) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &listener{bound: bound, every: bound.IP.IsUnspecified(), fd: wait}, nil
+	return &listener{bound, accept.LocalOf(bound), wait}, nil
 }
 
 func (ln *listener) Addr() net.Addr { return ln.bound }
@@ -62,11 +62,6 @@ func (ln *listener) accept() (a arrival, err error) {
 		return a, err
 	}
 	_ = unix.SetsockoptInt(a.FD, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	a.Conn.Remote, a.Conn.Local = accept.AddrPort(peer), accept.Plain(ln.bound.AddrPort())
-	if ln.every {
-		if own, err := unix.Getsockname(a.FD); err == nil {
-			a.Conn.Local = accept.AddrPort(own)
-		}
-	}
+	a.Conn.Local, a.Conn.Remote = ln.local.Of(a.FD), accept.AddrPort(peer)
 	return a, nil
 }

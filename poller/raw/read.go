@@ -27,7 +27,7 @@ func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 		hangup = true // maybe: what came with an earlier event is forgotten
 	}
 	edge := k.flag.has(armedEdge)
-	for reads := 0; !k.flag.has(marked); reads++ {
+	for reads := 0; l.isOpen(id); reads++ {
 		if k.flag.has(paused) {
 			l.mute(id, k)
 			return
@@ -63,7 +63,7 @@ func (l *loop) mute(id poller.ID, k *link) {
 		return
 	}
 	k.flag |= muted
-	l.arm(id.Slot, k)
+	l.arm(id, k)
 }
 
 // room is how much may be read of k: so much that it could all be left unused
@@ -84,7 +84,7 @@ func (l *loop) deliver(id poller.ID, k *link, fresh []byte) {
 	}
 	left := l.calls.OnData(id, in[:len(in):len(in)])
 	switch {
-	case k.flag.has(marked):
+	case !l.isOpen(id):
 		// its rest goes when it is closed
 	case len(left) == 0:
 		l.rests.Free(k.rest)
@@ -100,13 +100,13 @@ func (l *loop) deliver(id poller.ID, k *link, fresh []byte) {
 // Pause only marks: nearly always the handler resumes before the peer sends
 // more, and then the kernel need not be told.
 func (l *loop) Pause(id poller.ID) {
-	if k := l.links.find(id); k != nil {
+	if k := l.links.Find(id); k != nil {
 		k.flag |= paused
 	}
 }
 
 func (l *loop) Resume(id poller.ID) {
-	k := l.links.find(id)
+	k := l.links.Find(id)
 	if k == nil || !k.flag.has(paused) {
 		return
 	}
@@ -118,7 +118,7 @@ func (l *loop) Resume(id poller.ID) {
 	}
 	if k.flag.has(muted) {
 		k.flag &^= muted
-		l.arm(id.Slot, k)
+		l.arm(id, k)
 	}
 }
 
@@ -129,11 +129,11 @@ func (l *loop) runResumed() {
 	n := len(l.resumed)
 	for i := range n {
 		id := l.resumed[i]
-		k := l.links.find(id)
+		k := l.links.Find(id)
 		if k != nil && k.flag.has(redeliver) {
 			l.redeliver(id, k)
 		}
-		if k != nil && k.flag&(unread|marked) == unread {
+		if l.isOpen(id) && k.flag.has(unread) {
 			l.readable(id, k, false)
 		}
 	}

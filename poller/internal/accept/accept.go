@@ -107,6 +107,28 @@ func Connection(ln *net.TCPListener) (*net.TCPConn, error) {
 	}
 }
 
+// Local tells the local addresses of a listener's connections, without asking
+// the kernel where all have the same.
+type Local struct {
+	bound netip.AddrPort
+	every bool // bound to every address of the host, so that each connection has its own
+}
+
+// LocalOf is for a listener that is bound to that address.
+func LocalOf(bound *net.TCPAddr) Local {
+	return Local{Plain(bound.AddrPort()), bound.IP.IsUnspecified()}
+}
+
+// Of is the local address of the connection fd.
+func (l Local) Of(fd int) netip.AddrPort {
+	if l.every {
+		if own, err := unix.Getsockname(fd); err == nil {
+			return AddrPort(own)
+		}
+	}
+	return l.bound
+}
+
 // AddrPort is the address in sa; the zero one for what is not TCP's.
 func AddrPort(sa unix.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
