@@ -23,7 +23,7 @@ type arrival struct {
 // a goroutine for each loop.
 func acceptAll(e *engine, i int, ln *net.TCPListener) {
 	var each sync.WaitGroup
-	for _, l := range e.Loop {
+	for _, l := range e.Members {
 		each.Go(func() { l.accept(i, ln) })
 	}
 	each.Wait()

@@ -61,6 +61,9 @@ func TestBare(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
+		if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 10_000); n != 1 {
+			t.Fatalf("no connect came: %v", err)
+		}
 		conn, peer, err := unix.Accept(fd)
 		if err != nil {
 			t.Fatal(err)

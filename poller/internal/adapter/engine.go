@@ -52,7 +52,7 @@ type Library[M Member, L Listener] struct {
 type Engine[M Member] struct {
 	// immutable after Open
 	Options poller.Options
-	Loop    []M
+	Members []M
 
 	name      string
 	listeners []Listener
@@ -87,7 +87,7 @@ func Open[M Member, L Listener](lib Library[M, L], o poller.Options) (poller.Eng
 		e.abandon()
 		return nil, err
 	}
-	for _, l := range e.Loop {
+	for _, l := range e.Members {
 		e.running.Go(l.Run)
 	}
 	for i, ln := range listeners {
@@ -116,9 +116,9 @@ func open[M Member, L Listener](e *Engine[M], lib Library[M, L]) ([]L, error) {
 		if err != nil {
 			return nil, err
 		}
-		e.Loop = append(e.Loop, l)
+		e.Members = append(e.Members, l)
 	}
-	for _, l := range e.Loop {
+	for _, l := range e.Members {
 		if err := l.bind(e.Options, l); err != nil {
 			return nil, err
 		}
@@ -129,14 +129,14 @@ func open[M Member, L Listener](e *Engine[M], lib Library[M, L]) ([]L, error) {
 // abandon releases what a failed open had taken.
 func (e *Engine[M]) abandon() {
 	e.StopAccept()
-	for _, l := range e.Loop {
+	for _, l := range e.Members {
 		l.Discard()
 	}
 }
 
 // Next is the loop that gets the next link, each in turn.
 func (e *Engine[M]) Next() M {
-	return e.Loop[(e.next.Add(1)-1)%uint32(len(e.Loop))]
+	return e.Members[(e.next.Add(1)-1)%uint32(len(e.Members))]
 }
 
 // Persist calls try until it succeeds. While that fails, which is for want of
@@ -195,8 +195,8 @@ func (e *Engine[M]) Addrs() []net.Addr {
 }
 
 func (e *Engine[M]) Loops() []poller.Loop {
-	loops := make([]poller.Loop, len(e.Loop))
-	for i, l := range e.Loop {
+	loops := make([]poller.Loop, len(e.Members))
+	for i, l := range e.Members {
 		loops[i] = l
 	}
 	return loops
@@ -215,7 +215,7 @@ func (e *Engine[M]) Stop(ctx context.Context) error {
 	e.StopAccept()
 	e.stop.Do(func() {
 		close(e.stopping)
-		for _, l := range e.Loop {
+		for _, l := range e.Members {
 			l.kick()
 		}
 	})
@@ -229,7 +229,7 @@ func (e *Engine[M]) Stop(ctx context.Context) error {
 
 func (e *Engine[M]) Stats() poller.Stats {
 	s := poller.Stats{AcceptPauses: e.acceptPauses.Load()}
-	for _, l := range e.Loop {
+	for _, l := range e.Members {
 		l.count(&s)
 	}
 	return s
