@@ -62,7 +62,7 @@ func bad(id string, c client, with int, want ...event) conformance {
 }
 
 // run plays the case, its bytes sent in pieces of n.
-func (c *conformance) run(t *testing.T, s *Server, n int) {
+func (c *conformance) run(t *testing.T, s *rig, n int) {
 	t.Helper()
 	p := upgraded(t, s)
 	defer p.Close()
@@ -99,7 +99,7 @@ func allCases() []conformance {
 // itself.
 func TestConformance(t *testing.T) {
 	cases := allCases()
-	each(t, func(t *testing.T, s *Server) {
+	each(t, func(t *testing.T, s *rig) {
 		for _, c := range cases {
 			c.run(t, s, len(c.send))
 			c.run(t, s, c.pieces())

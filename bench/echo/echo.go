@@ -73,7 +73,7 @@ func (c *Command) Validate() error {
 	case c.Drain < 0:
 		return fmt.Errorf("--drain must not be negative, but is %v", c.Drain)
 	}
-	return nil
+	return engines.Check(c.Engine)
 }
 
 // Run serves until ctx is over. It prints a line when it listens, for scripts

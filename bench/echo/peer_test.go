@@ -27,7 +27,7 @@ type peer struct {
 	message []byte
 }
 
-func dial(t testing.TB, s *Server) *peer {
+func dial(t testing.TB, s *rig) *peer {
 	t.Helper()
 	c, err := net.Dial("tcp", s.Addrs()[0].String())
 	if err != nil {
@@ -42,7 +42,7 @@ const upgradeHead = "GET /echo HTTP/1.1\r\nHost: oort\r\nUpgrade: websocket\r\nC
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 
 // upgraded is a peer whose server has answered 101.
-func upgraded(t testing.TB, s *Server) *peer {
+func upgraded(t testing.TB, s *rig) *peer {
 	t.Helper()
 	p := dial(t, s)
 	if _, err := io.WriteString(p, upgradeHead); err != nil {

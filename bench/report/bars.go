@@ -86,14 +86,14 @@ func (d *drawing) bar(b bar, x scale, y float64) {
 	if b.floor > 0 {
 		d.line("floor", x.at(b.floor), y+1, x.at(b.floor), y+barRow-5)
 	}
-	value := number(b.Median)
+	value := Number(b.Median)
 	class := "value"
 	if b.Best {
 		class = "value best"
 	}
 	d.text(class, "start", x.to+10, middle+4, value)
 	if b.Ratio.N > 0 {
-		d.text("ratio", "end", chartWidth, middle+4, times(b.Ratio.Median)+" floor")
+		d.text("ratio", "end", chartWidth, middle+4, Times(b.Ratio.Median)+" floor")
 	}
 }
 

@@ -15,13 +15,8 @@ var pages embed.FS
 // HTML writes r as one page that needs nothing else: no network, no script.
 func (r *Run) HTML(w io.Writer) error {
 	t, err := template.New("page.html").Funcs(template.FuncMap{
-		"number": number, "times": times, "engine": engineName,
-		"tableOf": func(t table, engines []string) any {
-			return struct {
-				table
-				Engines []string
-			}{t, engines}
-		},
+		"number": Number, "times": Times, "engine": engineName,
+		"tables": func(all []table, engines []string) tables { return tables{all, engines} },
 	}).ParseFS(pages, "page.html")
 	if err != nil {
 		return fmt.Errorf("report: page: %w", err)
@@ -51,28 +46,16 @@ type page struct {
 
 type engineMark struct{ Name, Class string }
 
-// glance is one line of the summary: what the scenario is about, at its
-// hardest point.
-type glance struct {
-	Scenario, Anchor, Metric, Unit string
-	Words                          string // the point, and the verdict
-	Cells                          []glanceCell
-}
-
-type glanceCell struct {
-	cell
-	Class  string
-	Length float64 // of the bar, in percent of the longest of the line
-}
-
 type pageSection struct {
 	Scenario
 	Anchor  string
 	Fixed   string // settings that all points share
 	Figures []figure
-	Context []table // what is not judged, or not charted
-	Engines []string
-	Faults  []string
+	// Constants are metrics that are the same everywhere, as "delivered: 100 %".
+	Constants []string
+	Context   []table // what is not judged, or not charted
+	Engines   []string
+	Faults    []string
 }
 
 // figure is one metric, or one distribution: charts beside each other, and
@@ -87,17 +70,6 @@ type figure struct {
 type panelChart struct {
 	Title   string
 	Drawing drawing
-}
-
-// table has a line for each point, a column for each engine.
-type table struct {
-	Name, Unit string
-	Rows       []tableRow
-}
-
-type tableRow struct {
-	Point string
-	Cells []cell
 }
 
 func newPage(r *Run) page {
@@ -157,7 +129,11 @@ func (s *section) page(anchor string, colour colours) pageSection {
 	p := pageSection{Scenario: s.Scenario, Anchor: anchor, Fixed: pointTitle(s.fixed()), Engines: s.engines}
 	panels := s.panels()
 	for _, m := range metrics(s.groups, true) {
-		if m.Of == "" {
+		switch v, constant := s.constant(m); {
+		case m.Of != "":
+		case constant:
+			p.Constants = append(p.Constants, strings.TrimSpace(m.Name+": "+Number(v)+" "+m.Unit))
+		default:
 			p.Figures = append(p.Figures, s.metricFigure(m, panels, colour))
 		}
 	}
@@ -178,6 +154,26 @@ func (s *section) page(anchor string, colour colours) pageSection {
 		}
 	}
 	return p
+}
+
+// constant says whether m has the same value in all of several samples.
+func (s *section) constant(m *Metric) (v float64, same bool) {
+	n := 0
+	for _, g := range s.groups {
+		for _, c := range g.cases {
+			if c == nil || c.Metric(m.Name) == nil {
+				continue
+			}
+			for _, sample := range c.Metric(m.Name).Samples {
+				if n > 0 && sample != v {
+					return 0, false
+				}
+				v = sample
+				n++
+			}
+		}
+	}
+	return v, n > 1
 }
 
 func (s *section) metricFigure(m *Metric, panels []*panel, colour colours) figure {
@@ -213,7 +209,7 @@ func (s *section) distributionFigure(name string, colour colours) figure {
 		f.Verdict = "p99: " + f.Verdict
 	}
 	for _, g := range s.groups[max(0, len(s.groups)-mostCharts):] {
-		f.Charts = append(f.Charts, panelChart{pointTitle(s.distinct(g, "")), s.quantiles(g, name, reach, colour)})
+		f.Charts = append(f.Charts, panelChart{pointTitle(s.distinct(g)), s.quantiles(g, name, reach, colour)})
 	}
 	return f
 }
@@ -230,64 +226,3 @@ func (s *section) verdict(name string) string {
 // last is the group that stands for s where only one can: scenarios list their
 // hardest point last.
 func (s *section) last() *group { return s.groups[len(s.groups)-1] }
-
-func (s *section) table(m *Metric) table {
-	t := table{Name: m.Name, Unit: m.Unit}
-	for _, g := range s.groups {
-		t.Rows = append(t.Rows, tableRow{pointTitle(s.distinct(g, "")), g.row(m.Name)})
-	}
-	return t
-}
-
-// glance of a scenario: its first metric, and the p99 of its first
-// distribution.
-func (s *section) glance(anchor string, engines []string, colour colours) (lines []glance) {
-	g := s.last()
-	var chosen []*Metric
-	for _, m := range metrics([]*group{g}, true) {
-		if m.Of == "" {
-			chosen = append(chosen, m)
-			break
-		}
-	}
-	for _, m := range metrics([]*group{g}, true) {
-		if m.Of != "" && m.Quantile == .99 {
-			chosen = append(chosen, m)
-			break
-		}
-	}
-	for _, m := range chosen {
-		lines = append(lines, s.glanceLine(g, m, glance{
-			Scenario: s.Name, Anchor: anchor, Metric: m.Name, Unit: m.Unit, Words: words(pointTitle(g.point), g.verdict(s.engines, m.Name)),
-		}, engines, colour))
-	}
-	return lines
-}
-
-// words joins what is said into sentences.
-func words(parts ...string) string {
-	var said []string
-	for _, p := range parts {
-		if p != "" {
-			said = append(said, p+".")
-		}
-	}
-	return strings.Join(said, " ")
-}
-
-func (s *section) glanceLine(g *group, m *Metric, line glance, engines []string, colour colours) glance {
-	cells := map[string]cell{}
-	longest := 0.0
-	for i, c := range g.row(m.Name) {
-		cells[s.engines[i]] = c
-		longest = max(longest, c.Median)
-	}
-	for _, e := range engines {
-		c := glanceCell{cell: cells[e], Class: colour[e]}
-		if longest > 0 {
-			c.Length = round(100 * max(c.Median, 0) / longest)
-		}
-		line.Cells = append(line.Cells, c)
-	}
-	return line
-}

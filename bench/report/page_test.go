@@ -156,7 +156,7 @@ func TestPanels(t *testing.T) {
 	for _, mode := range []string{"tcp", "ws"} {
 		for _, size := range []int{1024, 64} {
 			for _, members := range []int{15000, 100, 1000} {
-				r.Case("s", "e", Is("mode", mode), Is("size", size), Is("members", members), Is("rate", 5)).Add("n", "", Lower, 1)
+				r.Case("s", "e", Is("mode", mode), Is("size", size), Is("members", members), Is("rate", 30000/members), Is("fixed", 5)).Add("n", "", Lower, 1)
 			}
 		}
 	}
@@ -171,7 +171,7 @@ func TestPanels(t *testing.T) {
 	if want := []string{"mode tcp, size 1024", "mode tcp, size 64", "mode ws, size 1024", "mode ws, size 64"}; !slices.Equal(titles, want) {
 		t.Errorf("%q, want %q", titles, want)
 	}
-	if got := pointTitle(s.fixed()); got != "rate 5" {
+	if got := pointTitle(s.fixed()); got != "fixed 5" {
 		t.Errorf("fixed %q", got)
 	}
 }

@@ -15,11 +15,18 @@ type panel struct {
 }
 
 // panels divides the groups of s. The axis is the numeric setting with the
-// most values; what else varies makes one panel each.
+// most values; what else was chosen freely makes one panel each.
 func (s *section) panels() (all []*panel) {
-	axis := s.axis()
+	free := s.free()
+	axis := s.axis(free)
 	for _, g := range s.groups {
-		title := pointTitle(s.distinct(g, axis))
+		var point []Setting
+		for _, name := range free {
+			if name != axis {
+				point = append(point, Setting{name, g.value(name)})
+			}
+		}
+		title := pointTitle(point)
 		i := slices.IndexFunc(all, func(p *panel) bool { return p.title == title })
 		if i < 0 {
 			i = len(all)
@@ -67,35 +74,71 @@ func (g *group) value(name string) string {
 	return ""
 }
 
-// axis is the setting that all groups have as a number and in which they
-// differ most; "" if there is none.
-func (s *section) axis() (axis string) {
+// axis is the free setting that all groups have as a number and that has the
+// most values; "" if there is none.
+func (s *section) axis(free []string) (axis string) {
 	most := 1
-	if len(s.groups) == 0 {
-		return ""
-	}
-	for _, candidate := range s.groups[0].point {
-		values := map[string]bool{}
-		numeric := true
-		for _, g := range s.groups {
-			value := Setting{Value: g.value(candidate.Name)}
-			_, ok := value.Number()
-			numeric = numeric && ok
-			values[value.Value] = true
-		}
-		if numeric && len(values) > most {
-			axis, most = candidate.Name, len(values)
+	for _, name := range free {
+		numeric := !slices.ContainsFunc(s.groups, func(g *group) bool {
+			_, ok := Setting{Value: g.value(name)}.Number()
+			return !ok
+		})
+		if n := len(s.values(name)); numeric && n > most {
+			axis, most = name, n
 		}
 	}
 	return axis
 }
 
-// distinct are the settings of g, without the axis, in which the groups of s
-// differ.
-func (s *section) distinct(g *group, axis string) (point []Setting) {
+// values of a setting in the groups of s.
+func (s *section) values(name string) map[string]bool {
+	values := map[string]bool{}
+	for _, g := range s.groups {
+		values[g.value(name)] = true
+	}
+	return values
+}
+
+// free are the names of settings that differ between the groups of s, without
+// those that follow from the others: a rate that was chosen for each number of
+// members is no dimension of its own. Those with many values are tried first.
+func (s *section) free() []string {
+	var free []string
+	for _, setting := range s.distinct(s.groups[0]) {
+		free = append(free, setting.Name)
+	}
+	tried := slices.Clone(free)
+	slices.Reverse(tried)
+	slices.SortStableFunc(tried, func(a, b string) int { return len(s.values(b)) - len(s.values(a)) })
+	for _, name := range tried {
+		others := slices.DeleteFunc(slices.Clone(free), func(o string) bool { return o == name })
+		if s.follows(name, others) {
+			free = others
+		}
+	}
+	return free
+}
+
+// follows says whether groups that agree in others agree in name.
+func (s *section) follows(name string, others []string) bool {
+	known := map[string]string{}
+	for _, g := range s.groups {
+		var key []Setting
+		for _, o := range others {
+			key = append(key, Setting{o, g.value(o)})
+		}
+		if v, ok := known[pointTitle(key)]; ok && v != g.value(name) {
+			return false
+		}
+		known[pointTitle(key)] = g.value(name)
+	}
+	return true
+}
+
+// distinct are the settings of g in which the groups of s differ.
+func (s *section) distinct(g *group) (point []Setting) {
 	for _, setting := range g.point {
-		differs := slices.ContainsFunc(s.groups, func(o *group) bool { return o.value(setting.Name) != setting.Value })
-		if setting.Name != axis && differs {
+		if len(s.values(setting.Name)) > 1 {
 			point = append(point, setting)
 		}
 	}
@@ -108,7 +151,7 @@ func (s *section) fixed() (point []Setting) {
 		return nil
 	}
 	first := s.groups[0]
-	varying := s.distinct(first, "")
+	varying := s.distinct(first)
 	for _, setting := range first.point {
 		if !slices.Contains(varying, setting) {
 			point = append(point, setting)

@@ -42,8 +42,8 @@ func TestNumber(t *testing.T) {
 		0: "0", 1: "1", -1: "-1", 5: "5", 4.8: "4.80", 4.801: "4.80", 56.72: "56.7", 100.4: "100", 15000: "15,000", 1234567.8: "1,234,568",
 		0.5: "0.500", 0.0123: "0.0123", -0.00012345: "-0.000123", 999.5: "1,000", -15000: "-15,000", 1e-12: "0.000000000",
 	} {
-		if got := number(v); got != want {
-			t.Errorf("number(%v) = %q, want %q", v, got, want)
+		if got := Number(v); got != want {
+			t.Errorf("Number(%v) = %q, want %q", v, got, want)
 		}
 	}
 	for v, want := range map[float64]string{0: "0", 0.5: "0.5", 999: "999", 1000: "1k", 15000: "15k", 1.5e6: "1.5M", 2e9: "2G", -1500: "-1.5k"} {
@@ -52,8 +52,8 @@ func TestNumber(t *testing.T) {
 		}
 	}
 	for v, want := range map[float64]string{0: "0 %", 0.44: "0.4 %", 9.96: "10 %", 12: "12 %", 1234: "1,234 %", -3: "-3.0 %"} {
-		if got := percent(v); got != want {
-			t.Errorf("percent(%v) = %q, want %q", v, got, want)
+		if got := Percent(v); got != want {
+			t.Errorf("Percent(%v) = %q, want %q", v, got, want)
 		}
 	}
 }

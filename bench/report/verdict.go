@@ -42,11 +42,11 @@ func (g *group) verdict(engines []string, name string) string {
 	}
 	s := names[0] + " is best"
 	if best.Ratio.N > 0 {
-		s += ", " + times(best.Ratio.Median) + " the floor"
+		s += ", " + Times(best.Ratio.Median) + " the floor"
 	}
 	if next := g.second(name, leaders[0]); next >= 0 && best.Median != 0 {
 		worse := 100 * max(cells[next].Median/best.Median-1, best.Median/cells[next].Median-1)
-		s += "; " + engineName(engines[next]) + " follows, " + percent(worse) + " worse"
+		s += "; " + engineName(engines[next]) + " follows, " + Percent(worse) + " worse"
 	}
 	return s
 }

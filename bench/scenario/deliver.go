@@ -3,7 +3,6 @@ package scenario
 import (
 	"context"
 	"fmt"
-
 	"time"
 
 	"github.com/oortim/oort/bench/server"
@@ -43,7 +42,8 @@ func (g *rig) deliver(ctx context.Context, args server.PushArgs) (d delivery, er
 	if d.pushed, err = g.server.Push(ctx, args); err != nil {
 		return d, err
 	}
-	d.expected = int64(g.links) * int64(args.Count)
+	each := d.pushed.Messages / int64(max(args.Rooms, 1))
+	d.expected = int64(g.links) * each
 	if err := g.settle(ctx, d.expected); err != nil {
 		return d, err
 	}
@@ -61,7 +61,7 @@ func (g *rig) deliver(ctx context.Context, args server.PushArgs) (d delivery, er
 		return d, err
 	}
 	d.compare(before, after)
-	g.check(d.got, d.expected, args.Count)
+	g.check(d.got, d.expected, each)
 	d.checkLedger(g)
 	return d, nil
 }
@@ -79,14 +79,14 @@ func (d *delivery) compare(before, after server.Stats) {
 }
 
 // check compares what the swarm has got with what it should have.
-func (g *rig) check(got swarm.Counts, expected int64, each int) {
+func (g *rig) check(got swarm.Counts, expected, each int64) {
 	if got.Messages != expected {
 		g.Case.Fault("%d of %d messages delivered", got.Messages, expected)
 	}
 	if got.Gaps+got.Doubles+got.Wrong > 0 {
 		g.Case.Fault("%d messages passed over, %d doubled or out of order, %d wrong", got.Gaps, got.Doubles, got.Wrong)
 	}
-	if got.Steady > 0 && (got.Least != int64(each) || got.Most != int64(each)) {
+	if got.Steady > 0 && (got.Least != each || got.Most != each) {
 		g.Case.Fault("links got %d to %d messages instead of %d", got.Least, got.Most, each)
 	}
 	if len(got.Lost) > 0 || len(got.Failed) > 0 {
@@ -124,7 +124,7 @@ func (g *rig) bare(ctx context.Context, args server.PushArgs) (f server.FloorRep
 	if f.Sockets != g.links || f.Short > 0 {
 		return f, fmt.Errorf("floor: %d sockets of %d links, %d calls short", f.Sockets, g.links, f.Short)
 	}
-	expected := int64(g.links) * int64(args.Count)
+	expected := int64(g.links) * f.Messages
 	if err := g.settle(ctx, expected); err != nil {
 		return f, err
 	}
@@ -132,7 +132,7 @@ func (g *rig) bare(ctx context.Context, args server.PushArgs) (f server.FloorRep
 	if err != nil {
 		return f, err
 	}
-	g.check(got, expected, args.Count)
+	g.check(got, expected, f.Messages)
 	return f, nil
 }
 

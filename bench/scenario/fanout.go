@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/oortim/oort/bench/report"
@@ -16,12 +17,13 @@ import (
 type Fanout struct {
 	Members   []int         `default:"1000,5000,15000" help:"Links in all; several with commas, each a point."`
 	Rooms     int           `default:"1" help:"Rooms that the links are spread over."`
-	Rate      []float64     `placeholder:"N" help:"Messages a second in each room; default: what makes --writes."`
+	Rate      []float64     `placeholder:"N" help:"Messages a second in each room; default: what makes --writes; 0: as many as go, each when the one before has left."`
 	Writes    float64       `default:"30000" help:"Messages × links a second in all, where --rate is not given."`
 	Size      []int         `default:"64" help:"Bytes of a message's body, at least 24."`
 	Batch     []int         `default:"1" help:"Messages of a room that are pushed together."`
 	Transport string        `enum:"tcp,ws,both" default:"tcp" help:"What links use: ${enum}."`
 	Duration  time.Duration `default:"5s" help:"How long to push, after a fifth of it to warm up."`
+	Grace     time.Duration `default:"10s" help:"How long nothing may arrive before what is missing counts as lost."`
 }
 
 // Examples are shown by --help.
@@ -43,13 +45,18 @@ func (Fanout) About() string {
 
 // Validate refuses what could not mean anything.
 func (f Fanout) Validate() error {
+	for _, rate := range f.Rate {
+		if rate < 0 {
+			return fmt.Errorf("--rate %v is negative", rate)
+		}
+	}
 	for _, n := range append(append(append([]int{f.Rooms}, f.Members...), f.Size...), f.Batch...) {
 		if n < 1 {
 			return fmt.Errorf("%d of something is less than one", n)
 		}
 	}
-	if f.Duration <= 0 || f.Writes <= 0 {
-		return fmt.Errorf("--duration %v, --writes %v: must be positive", f.Duration, f.Writes)
+	if f.Duration <= 0 || f.Grace <= 0 || f.Writes <= 0 {
+		return fmt.Errorf("--duration %v, --grace %v, --writes %v: must be positive", f.Duration, f.Grace, f.Writes)
 	}
 	return nil
 }
@@ -75,8 +82,11 @@ func (f Fanout) Points() (points []suite.Point) {
 
 // round2 has two significant digits.
 func round2(v float64) float64 {
-	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
-	return math.Round(v/unit) * unit
+	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 2, 64), 64)
+	if err != nil {
+		return v // infinite
+	}
+	return short
 }
 
 // fanout is one point.
@@ -90,8 +100,12 @@ type fanout struct {
 
 // Settings is of suite.Point.
 func (p fanout) Settings() []report.Setting {
+	rate := report.Is("rate", p.rate)
+	if p.rate == 0 {
+		rate = report.Is("rate", "max")
+	}
 	s := []report.Setting{
-		report.Is("members", p.members), report.Is("rate", p.rate), report.Is("size", p.size), report.Is("batch", p.batch),
+		report.Is("members", p.members), rate, report.Is("size", p.size), report.Is("batch", p.batch),
 	}
 	if p.Rooms != 1 {
 		s = append(s, report.Is("rooms", p.Rooms))
@@ -101,8 +115,11 @@ func (p fanout) Settings() []report.Setting {
 
 // pushes are what goes out in a time.
 func (p fanout) pushes(d time.Duration) server.PushArgs {
-	batches := max(1, int(math.Round(p.rate*d.Seconds()/float64(p.batch))))
-	return server.PushArgs{Rooms: p.Rooms, Rate: p.rate, Batch: p.batch, Size: p.size, Count: batches * p.batch}
+	args := server.PushArgs{Rooms: p.Rooms, Rate: p.rate, Batch: p.batch, Size: p.size, Duration: d}
+	if p.rate > 0 {
+		args.Count = max(1, int(math.Round(p.rate*d.Seconds()/float64(p.batch)))) * p.batch
+	}
+	return args
 }
 
 // Round is of suite.Point.
@@ -111,6 +128,7 @@ func (p fanout) Round(ctx context.Context, r *suite.Round) error {
 	if err != nil {
 		return err
 	}
+	g.grace = p.Grace
 	if _, err := g.dial(ctx, swarm.DialArgs{Addrs: g.at(p.Transport), Links: p.members, Rooms: p.Rooms}); err != nil {
 		return err
 	}
@@ -119,12 +137,13 @@ func (p fanout) Round(ctx context.Context, r *suite.Round) error {
 		return err
 	}
 	args := p.pushes(p.Duration)
-	g.Phase("pushing %d messages to %d links", args.Count*p.Rooms, p.members)
+	g.Phase("pushing for %v to %d links", p.Duration, p.members)
 	d, err := g.deliver(ctx, args)
 	if err != nil {
 		return err
 	}
 	g.Phase("bare sends")
+	args.Count = int(d.pushed.Messages) / p.Rooms
 	floor, err := g.bare(ctx, args)
 	if err != nil {
 		return err
@@ -140,9 +159,13 @@ func (p fanout) report(c *report.Case, d delivery, floor server.FloorReply) {
 		c.AddFloor(write, per(floor.CPU, floor.Sent))
 	}
 	c.Add("CPU a message", "µs", report.Lower, per(d.used.server, d.got.Messages))
-	c.Add("writes", "/s", "", perSecond(d.writes, d.took))
-	c.Add("messages", "/s", "", perSecond(d.got.Messages, d.took))
-	c.Add("bytes", "B/s", "", perSecond(d.got.Bytes, d.took))
+	flow := "" // as asked for
+	if p.rate == 0 {
+		flow = report.Higher
+	}
+	c.Add("writes", "/s", flow, perSecond(d.writes, d.took))
+	c.Add("messages", "/s", flow, perSecond(d.got.Messages, d.took))
+	c.Add("bytes", "B/s", flow, perSecond(d.got.Bytes, d.took))
 	c.Add("delivered", "%", report.Higher, 100*float64(d.got.Messages)/float64(d.expected))
 	c.AddLatency("latency", d.got.Latency)
 	c.Add("server CPU", "cores", "", d.used.server.Seconds()/d.took.Seconds())

@@ -5,5 +5,7 @@ import "github.com/oortim/oort/bench/suite"
 // IO is `oort bench io`: each scenario by its name. A new one is a line here
 // and one in profiles.go.
 type IO struct {
-	Fanout suite.Command[Fanout] `cmd:"" help:"Messages to rooms: CPU a write, latency."`
+	Accept suite.Command[Accept] `cmd:"" help:"Links that connect and authenticate: how many a second, CPU a link."`
+	Idle   suite.Command[Idle]   `cmd:"" help:"Links that say nothing: memory of process and kernel, a link."`
+	Fanout suite.Command[Fanout] `cmd:"" help:"Messages to rooms: CPU a write beside its floor, latency, or how many go."`
 }

@@ -20,7 +20,11 @@ type rig struct {
 	addrs  server.Addresses
 	links  int    // that were dialled
 	run    uint32 // stamps of the newest measurement
+	grace  time.Duration
 }
+
+// grace is how long nothing may arrive before what is missing counts as lost.
+const grace = 10 * time.Second
 
 // openRig starts both. The server listens for TCP and WebSocket, on ports of
 // the kernel's choice; flags are its further flags.
@@ -36,7 +40,7 @@ func openRig(ctx context.Context, r *suite.Round, flags ...string) (*rig, error)
 	if err != nil {
 		return nil, err
 	}
-	g := &rig{Round: r, server: server.Remote{Child: under}, swarm: swarm.Remote{Child: clients}}
+	g := &rig{Round: r, server: server.Remote{Child: under}, swarm: swarm.Remote{Child: clients}, grace: grace}
 	g.addrs, err = g.server.Addresses(ctx)
 	return g, err
 }
@@ -66,9 +70,6 @@ func (g *rig) dial(ctx context.Context, args swarm.DialArgs) (swarm.DialReply, e
 	return reply, err
 }
 
-// grace is how long nothing may arrive before what is missing counts as lost.
-const grace = 10 * time.Second
-
 // settle waits until the swarm has got want messages, or none for grace.
 func (g *rig) settle(ctx context.Context, want int64) error {
 	beat := time.NewTicker(10 * time.Millisecond)
@@ -82,7 +83,7 @@ func (g *rig) settle(ctx context.Context, want int64) error {
 		if s.Messages != last {
 			last, since = s.Messages, time.Now()
 		}
-		if s.Messages >= want || time.Since(since) > grace {
+		if s.Messages >= want || time.Since(since) > g.grace {
 			return nil
 		}
 		select {
@@ -115,5 +116,24 @@ func pause(ctx context.Context, d time.Duration) error {
 		return ctx.Err()
 	case <-t.C:
 		return nil
+	}
+}
+
+// awaitLive waits until the server holds n links, and fails after grace.
+func (g *rig) awaitLive(ctx context.Context, n int) error {
+	ctx, cancel := context.WithTimeout(ctx, g.grace)
+	defer cancel()
+	for {
+		s, err := g.server.Stats(ctx, server.StatsArgs{})
+		if err != nil {
+			return err
+		}
+		live := s.Metrics[`oort_comet_links{state="live"}`] + s.Metrics[`oort_comet_links{state="other"}`]
+		if int(live) == n {
+			return nil
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return fmt.Errorf("the server holds %v links, expected %d: %w", live, n, err)
+		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/oortim/oort/bench/floor"
 	"github.com/oortim/oort/comet"
 	cometrpc "github.com/oortim/oort/comet/rpc"
 	"github.com/oortim/oort/logic"
@@ -48,7 +49,7 @@ type Server struct {
 	comet   *comet.Server
 	engine  poller.Engine
 	tcp     int // of the engine's addresses, how many take TCP; the others WebSocket
-	taps    []*tap
+	taps    floor.Taps
 	metrics *prometheus.Registry
 	applied offsets
 	ends    []func(context.Context) error // the last is called first
@@ -88,11 +89,7 @@ func (s *Server) open(ctx context.Context, f *Flags, log *slog.Logger) error {
 // openEngine puts a tap between the engine and each loop's handler.
 func (s *Server) openEngine(spec string, o poller.Options) (poller.Engine, error) {
 	handler := o.NewHandler
-	o.NewHandler = func(l poller.Loop) poller.Handler {
-		t := &tap{Handler: handler(l), loop: l}
-		s.taps = append(s.taps, t)
-		return t
-	}
+	o.NewHandler = func(l poller.Loop) poller.Handler { return s.taps.Wrap(l, handler(l)) }
 	var err error
 	s.engine, err = engines.Open(spec, o)
 	return s.engine, err

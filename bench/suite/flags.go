@@ -80,20 +80,12 @@ func (f *Flags) Measure(ctx context.Context, out, watch io.Writer, scenarios ...
 		run.Set("loops", f.Loops)
 	}
 	for _, s := range scenarios {
-		run.Describe(report.Scenario{Name: s.Name(), About: s.About(), Command: command(s, len(scenarios))})
+		run.Describe(report.Scenario{Name: s.Name(), About: s.About(), Command: "oort " + strings.Join(os.Args[1:], " ")})
 	}
 	err := conduct(ctx, run, plan(scenarios, specs, f.Warmup, f.Repeat), f.Loops, newProgress(watch))
+	lendFloors(run)
 	run.Took = time.Since(run.Started)
 	return errors.Join(err, f.write(run, out), run.Err())
-}
-
-// command repeats a scenario: what was called, or, of several, the scenario's
-// own word.
-func command(s Scenario, of int) string {
-	if c, ok := s.(interface{ Command() string }); ok && of > 1 {
-		return c.Command()
-	}
-	return "oort " + strings.Join(os.Args[1:], " ")
 }
 
 func (f *Flags) write(run *report.Run, out io.Writer) error {

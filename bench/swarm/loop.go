@@ -73,8 +73,9 @@ type tally struct {
 	churned, joined                                             int64
 }
 
-// newLoop starts a loop for up to room links.
-func newLoop(clock stamp.Clock, room int) (*loop, error) {
+// newLoop starts a loop for up to room links, which has no part in the dials
+// before it.
+func newLoop(clock stamp.Clock, room, dials int) (*loop, error) {
 	p, err := openPoll()
 	if err != nil {
 		return nil, err
@@ -86,6 +87,9 @@ func newLoop(clock stamp.Clock, room int) (*loop, error) {
 		failed: map[string]int64{}, lost: map[string]int64{},
 		rests: map[int][]byte{}, outs: map[int][]byte{},
 		beat: heartbeats(),
+	}
+	for i := range dials { // a link's party is an index in these
+		l.dials = append(l.dials, &dialling{index: uint8(i)})
 	}
 	started := make(chan error)
 	go func() {

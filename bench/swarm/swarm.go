@@ -125,12 +125,9 @@ func (s *Swarm) growLocked(links int) error {
 	want := max(s.least, (links+s.room-1)/s.room)
 	makeRoomToRun(want)
 	for len(s.loops) < want {
-		l, err := newLoop(s.clock, s.room)
+		l, err := newLoop(s.clock, s.room, s.dials)
 		if err != nil {
 			return fmt.Errorf("swarm: loop %d: %w", len(s.loops), err)
-		}
-		for range s.dials { // a link's party is an index in these
-			l.dials = append(l.dials, new(dialling))
 		}
 		s.loops, s.dealt = append(s.loops, l), append(s.dealt, 0)
 	}
