@@ -19,7 +19,7 @@ func TestCommand(t *testing.T) {
 	r, w := io.Pipe()
 	c := Command{Listen: []string{"127.0.0.1:0"}, MaxMessage: DefaultMaxMessage, Drain: patience}
 	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx, w, slog.Default()) }()
+	go func() { ended <- c.Run(ctx, nil, w, slog.Default()) }()
 	out := bufio.NewScanner(r)
 	out.Scan()
 	var tcp, ws, engine string
@@ -42,7 +42,7 @@ func TestCommand(t *testing.T) {
 func TestCommandLists(t *testing.T) {
 	var out strings.Builder
 	c := Command{List: true}
-	if err := c.Run(context.Background(), &out, slog.Default()); err != nil {
+	if err := c.Run(context.Background(), nil, &out, slog.Default()); err != nil {
 		t.Fatal(err)
 	}
 	if got := strings.Fields(out.String()); strings.Join(got, " ") != strings.Join(engines.Names(), " ") {

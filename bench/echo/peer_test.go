@@ -98,7 +98,7 @@ func (p *peer) next() (event, error) {
 			return event{}, io.ErrUnexpectedEOF
 		}
 		if h.OpCode.IsControl() {
-			return control(h.OpCode, payload), nil
+			return controlEvent(h.OpCode, payload), nil
 		}
 		if h.OpCode != gobwas.OpContinuation {
 			p.op = ws.Opcode(h.OpCode)
@@ -122,7 +122,7 @@ func sane(h gobwas.Header, inside bool) error {
 	return nil
 }
 
-func control(op gobwas.OpCode, payload []byte) event {
+func controlEvent(op gobwas.OpCode, payload []byte) event {
 	if op != gobwas.OpClose {
 		return event{ws.Opcode(op), string(payload)}
 	}

@@ -53,10 +53,9 @@ func (l *loop) messages(k *link, in []byte) (used int) {
 // refuse tells what a Stream says to be wrong.
 func (l *loop) refuse(k *link, err error) {
 	l.n.refused.Add(1)
-	var fault *ws.CloseError
-	if errors.As(err, &fault) { // as Stream.Next promises
-		l.bye(k, fault.Code, fault.Reason)
-	}
+	fault := &ws.CloseError{Code: ws.CodeProtocol}
+	errors.As(err, &fault) // as Stream.Next promises
+	l.bye(k, fault.Code, fault.Reason)
 }
 
 // bye sends the Close frame.

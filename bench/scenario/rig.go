@@ -29,10 +29,20 @@ const grace = 10 * time.Second
 // openRig starts both. The server listens for TCP and WebSocket, on ports of
 // the kernel's choice; flags are its further flags.
 func openRig(ctx context.Context, r *suite.Round, flags ...string) (*rig, error) {
+	g, err := startRig(ctx, r, "server", append([]string{"--tcp=127.0.0.1:0", "--ws=127.0.0.1:0"}, flags...)...)
+	if err != nil {
+		return nil, err
+	}
+	g.addrs, err = g.server.Addresses(ctx)
+	return g, err
+}
+
+// startRig starts the server that is the command name below bench, on the
+// round's engine, and a swarm. It does not know yet where to dial.
+func startRig(ctx context.Context, r *suite.Round, name string, flags ...string) (*rig, error) {
 	r.Phase("starting the server")
-	args := append([]string{"bench", "server", "--engine=" + r.Engine, fmt.Sprintf("--loops=%d", r.Loops),
-		"--tcp=127.0.0.1:0", "--ws=127.0.0.1:0"}, flags...)
-	under, err := r.Start(ctx, "server", args...)
+	args := append([]string{"bench", name, "--engine=" + r.Engine, fmt.Sprintf("--loops=%d", r.Loops)}, flags...)
+	under, err := r.Start(ctx, name, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -40,9 +50,7 @@ func openRig(ctx context.Context, r *suite.Round, flags ...string) (*rig, error)
 	if err != nil {
 		return nil, err
 	}
-	g := &rig{Round: r, server: server.Remote{Child: under}, swarm: swarm.Remote{Child: clients}, grace: grace}
-	g.addrs, err = g.server.Addresses(ctx)
-	return g, err
+	return &rig{Round: r, server: server.Remote{Child: under}, swarm: swarm.Remote{Child: clients}, grace: grace}, nil
 }
 
 // Transports that links may use; both means by turns.

@@ -16,7 +16,7 @@ func conduct(ctx context.Context, run *report.Run, jobs []job, loops int, show *
 			return err
 		}
 		c := run.Case(j.scenario.Name(), j.engine, j.point.Settings()...)
-		r := &Round{Engine: j.engine, Loops: loops, Case: c, phase: show.phase}
+		r := &Round{Engine: j.engine, Loops: loops, Nth: j.nth, Case: c, phase: show.phase}
 		if j.warmup {
 			r.Case = &report.Case{Scenario: c.Scenario, Engine: c.Engine, Point: c.Point}
 		}

@@ -69,10 +69,6 @@ func (c *Command[S]) Run(ctx context.Context, out io.Writer) error {
 // that were asked for, and shows its progress on watch. It fails if something
 // was not correct, though what was measured is written in any case.
 func (f *Flags) Measure(ctx context.Context, out, watch io.Writer, scenarios ...Scenario) error {
-	specs := f.Engines
-	if len(specs) == 0 {
-		specs = engines.Names()
-	}
 	run := report.New(time.Now())
 	run.Set("repeat", f.Repeat)
 	run.Set("warmup", f.Warmup)
@@ -82,10 +78,21 @@ func (f *Flags) Measure(ctx context.Context, out, watch io.Writer, scenarios ...
 	for _, s := range scenarios {
 		run.Describe(report.Scenario{Name: s.Name(), About: s.About(), Command: "oort " + strings.Join(os.Args[1:], " ")})
 	}
-	err := conduct(ctx, run, plan(scenarios, specs, f.Warmup, f.Repeat), f.Loops, newProgress(watch))
+	err := conduct(ctx, run, plan(scenarios, f.specs, f.Warmup, f.Repeat), f.Loops, newProgress(watch))
 	lendFloors(run)
 	run.Took = time.Since(run.Started)
 	return errors.Join(err, f.write(run, out), run.Err())
+}
+
+// specs are the engines to measure s on.
+func (f *Flags) specs(s Scenario) []string {
+	if len(f.Engines) > 0 {
+		return f.Engines
+	}
+	if c, ok := s.(Choosy); ok {
+		return c.Engines()
+	}
+	return engines.Names()
 }
 
 func (f *Flags) write(run *report.Run, out io.Writer) error {

@@ -12,8 +12,9 @@ type job struct {
 }
 
 // plan lays out the rounds of all scenarios in the order in which they are run.
-func plan(scenarios []Scenario, engines []string, warmup, repeat int) (jobs []job) {
+func plan(scenarios []Scenario, specs func(Scenario) []string, warmup, repeat int) (jobs []job) {
 	for _, s := range scenarios {
+		engines := specs(s)
 		for i, p := range s.Points() {
 			if i == 0 {
 				jobs = append(jobs, rounds(s, p, engines, warmup, true)...)

@@ -16,6 +16,9 @@ type Round struct {
 	Engine string
 	// Loops that the server is to have. Zero means one a CPU.
 	Loops int
+	// Nth is the repetition, from 1: what a round does in two orders it can do in
+	// turns.
+	Nth int
 	// Case takes the samples, one of each metric, and the faults.
 	Case *report.Case
 

@@ -36,6 +36,13 @@ type Scenario interface {
 	Points() []Point
 }
 
+// Choosy is a Scenario that is not for every engine.
+type Choosy interface {
+	Scenario
+	// Engines are the specs to measure if the user names none.
+	Engines() []string
+}
+
 // Point is one choice of all that a scenario varies. It holds no state from
 // one round to the next.
 type Point interface {

@@ -105,7 +105,26 @@ func (c *Command) work(ctx context.Context, s *Swarm) error {
 	<-ctx.Done()
 	s.Churn(ChurnArgs{})
 	s.Echo(EchoArgs{})
+	settle(s)
 	return nil
+}
+
+// settleTime is how long links that are under way at the end are waited for.
+const settleTime = 5 * time.Second
+
+// settle waits until no link is being dialled and nothing arrives any more, so
+// that what is under way is not told as missing.
+func settle(s *Swarm) {
+	beat := time.NewTicker(20 * time.Millisecond)
+	defer beat.Stop()
+	last := int64(-1)
+	for end := time.Now().Add(settleTime); time.Now().Before(end); <-beat.C {
+		st := s.Status()
+		if st.Dialling == 0 && st.Messages == last {
+			return
+		}
+		last = st.Messages
+	}
 }
 
 // tellProgress writes a line a second.

@@ -57,6 +57,16 @@ func join(parts ...[]byte) (b []byte) {
 
 func message(payload ...[]byte) []byte { return ws.AppendFrame(nil, ws.OpBinary, join(payload...)) }
 
+// fragments is a message cut after the sizes.
+func fragments(b []byte, sizes ...int) (out []byte) {
+	op := ws.OpBinary
+	for _, n := range sizes {
+		out = append(ws.AppendHeader(out, op, false, n), b[:n]...)
+		op, b = ws.OpContinuation, b[n:]
+	}
+	return append(ws.AppendHeader(out, op, true, len(b)), b...)
+}
+
 var long = strings.Repeat("0123456789", 30)
 
 func TestParser(t *testing.T) {
@@ -84,7 +94,15 @@ func TestParser(t *testing.T) {
 		{"a close", true, ws.AppendClose(nil, 1001, "away"), `control 8 "\x03\xe9away"`},
 		{"text", true, ws.AppendFrame(nil, ws.OpText, f(8, 1, "")), `!`},
 		{"masked", true, ws.AppendMasked(nil, ws.OpBinary, true, maskKey, f(8, 1, "")), `!`},
-		{"a fragment", true, join(ws.AppendHeader(nil, ws.OpBinary, false, 16), f(8, 1, "")), `!`},
+		{"fragments", true, join(fragments(f(1000, 0, long), 40, 1, 0, 200), message(f(8, 1, ""))), `1000 0 "012345678901234567890123";8 1 ""`},
+		{"a last fragment of nothing", true, fragments(f(8, 1, ""), 16), `8 1 ""`},
+		{"a ping between fragments", true, join(fragments(f(1000, 0, long), 50)[:52], ws.AppendFrame(nil, ws.OpPing, nil),
+			fragments(f(1000, 0, long), 50)[52:]), `1000 0 "012345678901234567890123";control 9 ""`},
+		{"a head in two fragments", true, fragments(f(1000, 0, long), 39), `!`},
+		{"a fragment too long", true, join(fragments(f(1000, 0, long), 50)[:52], ws.AppendHeader(nil, ws.OpContinuation, true, 267)), `1000 0 "012345678901234567890123";!`},
+		{"a fragment too short", true, join(fragments(f(1000, 0, long), 50)[:52], ws.AppendHeader(nil, ws.OpContinuation, true, 265)), `1000 0 "012345678901234567890123";!`},
+		{"a message between fragments", true, join(fragments(f(1000, 0, long), 50)[:52], message(f(8, 1, ""))), `1000 0 "012345678901234567890123";!`},
+		{"a fragment without a beginning", true, ws.AppendFrame(nil, ws.OpContinuation, f(8, 1, "")), `!`},
 		{"a message too short for a frame", true, message([]byte("short")), `!`},
 		{"a message with more than its frame", true, message(f(8, 1, ""), []byte("x")), `!`},
 		{"a message with less than its frame", true, join(ws.AppendHeader(nil, ws.OpBinary, true, 17), f(8, 1, "ab")), `!`},
@@ -136,6 +154,11 @@ func TestParserWhereverCut(t *testing.T) {
 				stream = append(stream, message(frames[0])...)
 			default:
 				stream = append(stream, message(frame.Append(nil, frame.OpBatch, 0, join(frames...)))...)
+				if at := rapid.IntRange(40, 500).Draw(t, "fragment"); at < len(frames[0]) {
+					x, _ := frame.Exact(frames[0], len(frames[0]))
+					want = append(want, tell(0, x.Op, x.Seq, x.Body))
+					stream = append(stream, fragments(frames[0], at)...)
+				}
 			}
 		}
 		var pieces [][]byte
@@ -227,7 +250,7 @@ func midMessage(in []byte, overWS bool) bool {
 		}
 		in = in[n:]
 	}
-	return p.message > 0
+	return p.payload > 0 || p.goesOn
 }
 
 func TestParserAllocatesNothing(t *testing.T) {

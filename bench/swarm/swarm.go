@@ -32,6 +32,9 @@ type Swarm struct {
 	dealt []int // how many numbers each loop has been given
 	asked int   // the sum of it
 	dials int
+
+	rss     int64 // when it was last read
+	weighed time.Time
 }
 
 // Open makes a swarm without links. loops is how many loops it has at least;
@@ -201,12 +204,22 @@ func (s *Swarm) Status() Status {
 		}
 	})
 	s.mu.Lock()
-	st.Asked = s.asked
-	s.mu.Unlock()
-	if m, err := measure.OpenProcess(os.Getpid()).Memory(); err == nil {
-		st.RSS = m.RSS
-	}
+	defer s.mu.Unlock()
+	st.Asked, st.RSS = s.asked, s.weighLocked()
 	return st
+}
+
+// weighEvery is how old an RSS may be: the kernel counts pages one by one.
+const weighEvery = 500 * time.Millisecond
+
+func (s *Swarm) weighLocked() int64 {
+	if time.Since(s.weighed) < weighEvery {
+		return s.rss
+	}
+	if m, err := measure.OpenProcess(os.Getpid()).Memory(); err == nil {
+		s.rss, s.weighed = m.RSS, time.Now()
+	}
+	return s.rss
 }
 
 // Reset starts a measurement: what is counted from here on is of messages

@@ -24,7 +24,18 @@ const patience = 20 * time.Second
 // Importing the library engines starts goroutines that live as long as the
 // process. The template thread, from which Go makes threads once one is
 // locked, is none of ours either.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+//
+// The test's binary is also a swarm in a process of its own, for TestRemote.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == remote {
+		if err := (&Command{Control: true, Loops: 1}).Run(context.Background(), os.Stdin, os.Stdout); err != nil {
+			os.Stderr.WriteString(err.Error())
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
 
 // await waits until ok holds.
 func await(t *testing.T, what string, ok func() bool) {
