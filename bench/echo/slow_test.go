@@ -149,13 +149,13 @@ func TestLinger(t *testing.T) {
 		before := s.Stats()
 		for range 20 {
 			if _, err := p.Write(client{}.ping("").text("").b); err != nil {
-				t.Fatal(err)
+				break // it was closed meanwhile
 			}
 			if n := s.most(t, func(l *loop) int { return len(l.leaving) }); n > 1 {
 				t.Fatalf("a link leaves %d times", n)
 			}
 		}
-		if after := s.Stats(); after != before {
+		if after := s.Stats(); after.Pings != before.Pings || after.Messages != before.Messages {
 			t.Errorf("%v has become %v", before, after)
 		}
 		await(t, "the link's end", func() bool { return s.Stats().Links == 0 })
