@@ -59,5 +59,6 @@ func (s *Server) Methods() control.Methods {
 		MethodFloor:     control.Func(s.Floor),
 		MethodStats:     control.Func(s.Stats),
 		MethodProfile:   control.Func(s.profiler.profile),
+		MethodDoor:      control.Func(s.door.turn),
 	}
 }

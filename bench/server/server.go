@@ -53,6 +53,7 @@ type Server struct {
 	metrics  *prometheus.Registry
 	applied  offsets
 	profiler profiler
+	door     door
 	ends     []func(context.Context) error // the last is called first
 }
 
@@ -145,7 +146,7 @@ func (s *Server) Close(ctx context.Context) error {
 		errs = append(errs, s.ends[i](ctx))
 	}
 	s.ends = nil
-	return errors.Join(append(errs, s.profiler.end())...)
+	return errors.Join(append(errs, s.profiler.end(), s.door.shut())...)
 }
 
 // Addresses are where it listens.
