@@ -17,14 +17,14 @@ import (
 // the links' own sockets and by the loops' own goroutines, and nothing else.
 type Bare struct {
 	Bytes int64 // echoed
-	Short int64 // sends that the socket did not take whole: bytes were lost
+	Lost  int64 // bytes that a socket did not take
 	CPU   time.Duration
 }
 
-// bare takes the engine's place for a while. The zero value is ready; taps must
-// have been given to Config.Wrap.
+// bare takes the engine's place for a while. Its taps must have been given to
+// Config.Wrap.
 type bare struct {
-	taps floor.Taps
+	taps *floor.Taps
 
 	mu   sync.Mutex // guards what follows
 	stop *atomic.Bool
@@ -87,7 +87,7 @@ func (b *bare) run(sockets [][]floor.Socket, stop *atomic.Bool, begun chan<- str
 	})
 	var sum Bare
 	for _, one := range each {
-		sum.Bytes, sum.Short, sum.CPU = sum.Bytes+one.Bytes, sum.Short+one.Short, sum.CPU+one.CPU
+		sum.Bytes, sum.Lost, sum.CPU = sum.Bytes+one.Bytes, sum.Lost+one.Lost, sum.CPU+one.CPU
 	}
 	done <- bareEnd{sum, err}
 }

@@ -36,24 +36,39 @@ func echoBare(fds []int, stop *atomic.Bool) (b Bare, err error) {
 			return b, fmt.Errorf("echo: floor: epoll_wait: %w", err)
 		}
 		for _, ev := range events[:max(n, 0)] {
-			b.echo(uintptr(ev.Fd), buf)
+			b.echo(uintptr(ev.Fd), buf, stop)
 		}
 	}
 	return b, nil
 }
 
-// echo is one recv(2) and one send(2), without telling the scheduler, as a
-// reactor does.
-func (b *Bare) echo(fd uintptr, buf []byte) {
-	p := unsafe.Pointer(unsafe.SliceData(buf))
-	got, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(p), uintptr(len(buf)), unix.MSG_DONTWAIT, 0, 0)
-	if errno != 0 || got == 0 {
+// echo is one recv(2) and one send(2), and more only if the socket does not take
+// all at once, without telling the scheduler, as a reactor does.
+func (b *Bare) echo(fd uintptr, buf []byte, stop *atomic.Bool) {
+	got, errno := call(unix.SYS_RECVFROM, fd, buf, unix.MSG_DONTWAIT)
+	if errno != 0 {
 		return
 	}
-	sent, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(p), got, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
-	if errno != 0 || sent != got {
-		b.Short++
-		return
+	for rest := buf[:got]; len(rest) > 0; {
+		sent, errno := call(unix.SYS_SENDTO, fd, rest, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		switch {
+		case errno == unix.EAGAIN && !stop.Load():
+			// The client reads on whatever the others do, so this ends.
+			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, bareWait)
+			continue
+		case errno != 0:
+			b.Lost += int64(len(rest))
+			return
+		}
+		b.Bytes += int64(sent)
+		rest = rest[sent:]
 	}
-	b.Bytes += int64(got)
+}
+
+func call(trap, fd uintptr, b []byte, flags uintptr) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(trap, fd, uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
 }

@@ -39,6 +39,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oortim/oort/bench/floor"
 	"github.com/oortim/oort/poller/engines"
 )
 
@@ -84,7 +85,7 @@ func (c *Command) Run(ctx context.Context, in io.Reader, out io.Writer, log *slo
 		_, err := fmt.Fprintln(out, strings.Join(engines.Names(), "\n"))
 		return err
 	}
-	b := new(bare)
+	b := &bare{taps: new(floor.Taps)}
 	s, err := Open(Config{Listen: c.Listen, Engine: c.Engine, Loops: c.Loops, MaxMessage: c.MaxMessage, Wrap: b.taps.Wrap, Log: log})
 	if err != nil {
 		return err

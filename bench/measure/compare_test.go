@@ -44,7 +44,7 @@ func TestCompare(t *testing.T) {
 // Two sets of one distribution are called different in about one of twenty
 // comparisons, and not more often.
 func TestFalseAlarms(t *testing.T) {
-	const trials = 4000
+	const trials = 1000
 	next := uint64(1)
 	random := func() float64 { // SplitMix64: the same in each run of the test
 		next += 0x9e3779b97f4a7c15

@@ -138,6 +138,22 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%d engines, %d repetitions: %q, want %q", tt.engines, tt.repeat, got, tt.want)
 		}
 	}
+	for _, tt := range []struct {
+		a, b float64
+		want string
+	}{
+		{10, 30, "a is best; b follows, worse by a factor of 3"}, {0, 30, "a is best; b follows"}, {30, -10, "b is best; a follows"},
+		{-30, -10, "a is best; b follows, worse by a factor of 3"}, {30, 0, "b is best; a follows"},
+	} {
+		r := New(made(0, 0).Started)
+		for range 5 {
+			r.Case("s", "a").Add("n", "", Lower, tt.a)
+			r.Case("s", "b").Add("n", "", Lower, tt.b)
+		}
+		if got := r.sections()[0].verdict("n"); got != tt.want {
+			t.Errorf("%v and %v: %q, want %q", tt.a, tt.b, got, tt.want)
+		}
+	}
 	r := made(2, 5, 15000)
 	third := r.Case("fanout", "twin", r.Cases[1].Point...)
 	third.Metrics = r.Cases[1].Metrics

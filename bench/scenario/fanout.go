@@ -30,7 +30,7 @@ type Fanout struct {
 func (Fanout) Examples() string {
 	return `
 oort bench io fanout
-oort bench io fanout --members 15000 --engines epoll,uring --repeat 7 --html fanout.html
+oort bench io fanout --members 15000 --engines epoll,std --repeat 7 --html fanout.html
 oort bench io fanout --members 5000 --batch 1,10 --size 64,1024 --transport ws`
 }
 
@@ -134,10 +134,12 @@ func (p fanout) Round(ctx context.Context, r *suite.Round) error {
 	}
 	var d delivery
 	var floor server.FloorReply
-	push := func() (err error) {
+	push := func() error {
 		g.Phase("pushing for %v to %d links", p.Duration, p.members)
-		d, err = g.deliver(ctx, p.pushes(p.Duration))
-		return err
+		return g.profiled(ctx, func() (err error) {
+			d, err = g.deliver(ctx, p.pushes(p.Duration))
+			return err
+		})
 	}
 	bare := func() (err error) {
 		g.Phase("bare sends for %v to %d links", p.Duration, p.members)

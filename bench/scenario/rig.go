@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -144,4 +145,16 @@ func (g *rig) awaitLive(ctx context.Context, n int) error {
 			return fmt.Errorf("the server holds %v links, expected %d: %w", live, n, err)
 		}
 	}
+}
+
+// profiled does what is measured, under a CPU profile of the server if one is
+// wanted.
+func (g *rig) profiled(ctx context.Context, do func() error) error {
+	if g.Profile == "" {
+		return do()
+	}
+	if err := g.server.Profile(ctx, g.Profile); err != nil {
+		return err
+	}
+	return errors.Join(do(), g.server.Profile(ctx, ""))
 }

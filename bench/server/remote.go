@@ -33,3 +33,14 @@ func (r Remote) Stats(ctx context.Context, args StatsArgs) (reply Stats, err err
 	err = r.Call(ctx, MethodStats, args, &reply)
 	return reply, err
 }
+
+// Profile starts a CPU profile, or ends it; see ProfileArgs.
+func (r Remote) Profile(ctx context.Context, file string) error {
+	return r.Call(ctx, MethodProfile, ProfileArgs{File: file}, nil)
+}
+
+// Door opens a floor.Door, or closes it; see DoorReply.
+func (r Remote) Door(ctx context.Context) (reply DoorReply, err error) {
+	err = r.Call(ctx, MethodDoor, control.None{}, &reply)
+	return reply, err
+}

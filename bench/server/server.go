@@ -46,13 +46,15 @@ func RoomName(index uint32) string { return "bench://" + strconv.FormatUint(uint
 
 // Server is one server under test.
 type Server struct {
-	comet   *comet.Server
-	engine  poller.Engine
-	tcp     int // of the engine's addresses, how many take TCP; the others WebSocket
-	taps    floor.Taps
-	metrics *prometheus.Registry
-	applied offsets
-	ends    []func(context.Context) error // the last is called first
+	comet    *comet.Server
+	engine   poller.Engine
+	tcp      int // of the engine's addresses, how many take TCP; the others WebSocket
+	taps     floor.Taps
+	metrics  *prometheus.Registry
+	applied  offsets
+	profiler profiler
+	door     door
+	ends     []func(context.Context) error // the last is called first
 }
 
 // Open starts a server and waits until it lets links in.
@@ -144,7 +146,7 @@ func (s *Server) Close(ctx context.Context) error {
 		errs = append(errs, s.ends[i](ctx))
 	}
 	s.ends = nil
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.profiler.end(), s.door.shut())...)
 }
 
 // Addresses are where it listens.

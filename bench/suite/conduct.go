@@ -2,13 +2,14 @@ package suite
 
 import (
 	"context"
+	"path/filepath"
 
 	"github.com/oortim/oort/bench/report"
 )
 
 // conduct runs the rounds and gathers samples and faults in run. Only the end
 // of ctx stops it early.
-func conduct(ctx context.Context, run *report.Run, jobs []job, loops int, show *progress) error {
+func conduct(ctx context.Context, run *report.Run, jobs []job, f *Flags, show *progress) error {
 	show.begin(len(jobs))
 	defer show.end()
 	for _, j := range jobs {
@@ -16,9 +17,11 @@ func conduct(ctx context.Context, run *report.Run, jobs []job, loops int, show *
 			return err
 		}
 		c := run.Case(j.scenario.Name(), j.engine, j.point.Settings()...)
-		r := &Round{Engine: j.engine, Loops: loops, Nth: j.nth, Case: c, phase: show.phase}
+		r := &Round{Engine: j.engine, Loops: f.Loops, Nth: j.nth, Case: c, phase: show.phase}
 		if j.warmup {
 			r.Case = &report.Case{Scenario: c.Scenario, Engine: c.Engine, Point: c.Point}
+		} else if f.CPUDir != "" {
+			r.Profile = filepath.Join(f.CPUDir, j.file()+".pprof")
 		}
 		before := len(r.Case.Faults)
 		show.round(j)

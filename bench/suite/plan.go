@@ -1,6 +1,11 @@
 package suite
 
-import "github.com/oortim/oort/bench/report"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/oortim/oort/bench/report"
+)
 
 // job is one round to come.
 type job struct {
@@ -34,6 +39,16 @@ func rounds(s Scenario, p Point, engines []string, repeat int, warmup bool) (job
 		}
 	}
 	return jobs
+}
+
+// file names the round in the name of a file.
+func (j job) file() string {
+	words := []string{j.scenario.Name(), j.engine}
+	for _, s := range j.point.Settings() {
+		words = append(words, s.Name+"="+s.Value)
+	}
+	name := strings.Join(append(words, strconv.Itoa(j.nth)), "-")
+	return strings.NewReplacer(" ", "_", "/", "_").Replace(name)
 }
 
 // title names the round in a line.

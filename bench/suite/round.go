@@ -19,6 +19,9 @@ type Round struct {
 	// Nth is the repetition, from 1: what a round does in two orders it can do in
 	// turns.
 	Nth int
+	// Profile is the file for a CPU profile of the server while it is measured.
+	// Empty means none.
+	Profile string
 	// Case takes the samples, one of each metric, and the faults.
 	Case *report.Case
 

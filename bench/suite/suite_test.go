@@ -236,3 +236,27 @@ func TestLendFloors(t *testing.T) {
 		t.Errorf("settings %s", s)
 	}
 }
+
+// What a round is told, beside engine and point.
+func TestRound(t *testing.T) {
+	var log, told []string
+	dir := t.TempDir()
+	f := Flags{Repeat: 2, Warmup: 1, Loops: 3, CPUDir: dir}
+	s := choosy{made{name: "a", points: []string{"1 / 2"}, log: &log, round: func(r *Round, _ string) error {
+		told = append(told, fmt.Sprintf("%s %d %d %s", r.Engine, r.Loops, r.Nth, strings.TrimPrefix(r.Profile, dir)))
+		return nil
+	}}}
+	var out, watch bytes.Buffer
+	if err := f.Measure(t.Context(), &out, &watch, s); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"epoll+odd 3 1 ", "epoll+odd 3 1 /a-epoll+odd-at=1___2-1.pprof", "epoll+odd 3 2 /a-epoll+odd-at=1___2-2.pprof"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// choosy is for one engine only.
+type choosy struct{ made }
+
+func (choosy) Engines() []string { return []string{"epoll+odd"} }

@@ -93,7 +93,7 @@ func (l *loop) beginOne(d *dialling) bool {
 // dial begins one link.
 func (l *loop) dial(d *dialling, a attempt) {
 	t := d.target(a.number)
-	fd, err := connect(d.source(a.number), t.addr, d.ReceiveBuffer)
+	fd, err := connect(d.source(a.number), t.addr)
 	if err == nil && fd >= len(l.links) {
 		hangUp(fd, true)
 		err = syscall.EMFILE

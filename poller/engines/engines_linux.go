@@ -13,8 +13,8 @@ import (
 var engines = list{
 	{
 		name: "epoll", open: epoll,
-		knows:    []string{"locked", "private"},
-		variants: []string{"locked", "private"},
+		knows:    []string{"edge", "locked", "private"},
+		variants: []string{"edge", "locked", "private", "edge+private"},
 	},
 	plain("std", std.Open),
 	plain("gnet", gnet.Open),
@@ -23,6 +23,7 @@ var engines = list{
 
 func epoll(o poller.Options, options []string) (poller.Engine, error) {
 	return raw.Options{
+		Edge:    slices.Contains(options, "edge"),
 		Locked:  slices.Contains(options, "locked"),
 		Private: slices.Contains(options, "private"),
 	}.Open(o)

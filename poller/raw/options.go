@@ -6,6 +6,8 @@ package raw
 // value is what measures best where descriptors are enough. They need Linux;
 // elsewhere Open refuses them with errors.ErrUnsupported.
 type Options struct {
+	// Edge has the kernel report what changes (EPOLLET) instead of what is.
+	Edge bool
 	// Locked has each loop keep a thread, which blocks in epoll_wait, instead
 	// of parking in the runtime's poller. See blocked for what it costs.
 	Locked bool
@@ -21,6 +23,7 @@ func (how Options) String() (s string) {
 		name string
 		set  bool
 	}{
+		{"edge", how.Edge},
 		{"locked", how.Locked && !how.Private},
 		{"private", how.Private},
 	} {

@@ -3,6 +3,7 @@
 package raw
 
 import (
+	"math"
 	"os"
 	"time"
 	"unsafe"
@@ -106,6 +107,9 @@ func (p *poll) change(fd int, slot, gen uint32, have, want flag) error {
 	}
 	if want.has(armedOut) {
 		e.Events |= unix.EPOLLOUT
+	}
+	if want.has(armedEdge) {
+		e.Events = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET&math.MaxUint32
 	}
 	op := unix.EPOLL_CTL_MOD
 	switch {

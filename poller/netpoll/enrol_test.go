@@ -3,37 +3,20 @@
 package netpoll
 
 import (
-	"context"
 	"io"
-	"net"
 	"testing"
 
 	lib "github.com/cloudwego/netpoll"
-
-	"github.com/oortim/oort/poller"
 )
 
 // A link that the library gives up, though its peer lives, is enrolled again.
 func TestLostLinkIsEnrolledAgain(t *testing.T) {
-	s := &sink{opened: make(chan poller.ID, 1)}
-	e, err := Open(poller.Options{
-		Listen: []string{"127.0.0.1:0"}, Loops: 1,
-		NewHandler: func(l poller.Loop) poller.Handler { s.loop = l; return s },
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Stop(context.Background())
-	p, err := net.Dial("tcp", e.Addrs()[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	id := <-s.opened
+	s := new(sink)
+	id, p := s.link(t)
 	for n := 1; n <= 10; n++ {
 		s.do(func() {
 			var v valve
-			if err := v.attach(s.loop.(*loop).links.find(id).conn); err != nil {
+			if err := v.attach(s.loop.(*loop).Find(id).Own.lib); err != nil {
 				t.Error(err)
 				return
 			}

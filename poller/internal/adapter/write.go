@@ -1,31 +1,29 @@
-//go:build linux
+//go:build linux || darwin || freebsd
 
-package netpoll
+package adapter
 
 import (
 	"os"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/poller/internal/sock"
 )
 
-func (l *loop) Write(id poller.ID, b []byte) (int, error) {
-	k := l.links.find(id)
+func (l *Loop[T]) Write(id poller.ID, b []byte) (int, error) {
+	k := l.Find(id)
 	if k == nil || k.finished {
 		return 0, poller.ErrClosed
 	}
 	if k.owed || len(b) == 0 {
 		return 0, nil
 	}
-	n, errno := sock.Send(k.fd, b)
+	n, errno := sock.Send(k.FD, b)
 	return n, l.sent(k, n < len(b), errno)
 }
 
-func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
-	k := l.links.find(id)
+func (l *Loop[T]) Writev(id poller.ID, bufs [][]byte) (int, error) {
+	k := l.Find(id)
 	if k == nil || k.finished {
 		return 0, poller.ErrClosed
 	}
@@ -36,7 +34,7 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 	for len(bufs) > 0 {
 		some := bufs[:min(len(bufs), sock.MaxVec)]
 		bufs = bufs[len(some):]
-		n, size, errno := l.vec.Send(k.fd, some)
+		n, size, errno := l.vec.Send(k.FD, some)
 		total += n
 		if n < size || errno != 0 {
 			return total, l.sent(k, true, errno)
@@ -45,7 +43,7 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 	return total, nil
 }
 
-func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
+func (l *Loop[T]) WriteEach(ids []poller.ID, block []byte, taken []int32) {
 	taken = taken[:len(ids)]
 	for i, id := range ids {
 		n, err := l.Write(id, block)
@@ -58,39 +56,33 @@ func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
 
 // sent draws the consequences of a send: a short one arms OnWritable, a failed
 // one marks the link.
-func (l *loop) sent(k *link, short bool, errno syscall.Errno) (err error) {
+func (l *Loop[T]) sent(k *Link[T], short bool, errno syscall.Errno) (err error) {
 	switch {
 	case errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR:
 		err = os.NewSyscallError("send", errno)
 	case short:
 		k.owed = true
-		err = l.full.Arm(k.fd, k.id)
+		err = l.adapter.Arm(k)
 	}
 	if err != nil {
-		l.Close(k.id, err)
+		l.Close(k.ID, err)
 	}
 	return err
 }
 
-// writable pays what was owed to the links that take bytes again. It runs on
-// the goroutine of full.
-func (l *loop) writable(ids []poller.ID) {
-	l.mu.Lock()
-	for _, id := range ids {
-		if k := l.links.find(id); k != nil && k.owed {
-			k.owed = false
-			l.calls.OnWritable(id)
-		}
+// Pay calls OnWritable if that is owed to id, as its socket takes bytes again.
+func (l *Loop[T]) Pay(id poller.ID) {
+	if k := l.Find(id); k != nil && k.owed {
+		k.owed = false
+		l.calls.OnWritable(id)
 	}
-	l.mu.Unlock()
-	l.ring()
 }
 
 // CloseWrite sends FIN. A socket that the peer has reset meanwhile refuses;
 // reading will tell, so the error says nothing new.
-func (l *loop) CloseWrite(id poller.ID) {
-	if k := l.links.find(id); k != nil && !k.finished {
+func (l *Loop[T]) CloseWrite(id poller.ID) {
+	if k := l.Find(id); k != nil && !k.finished {
 		k.finished, k.owed = true, false
-		_ = unix.Shutdown(k.fd, unix.SHUT_WR)
+		_ = syscall.Shutdown(k.FD, syscall.SHUT_WR)
 	}
 }
