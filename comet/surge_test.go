@@ -85,7 +85,7 @@ func TestThreatManySlowLinks(t *testing.T) {
 		s := besiege(t, engine, func(c *Config) {
 			c.Limits.Outboxes, c.Limits.Outbox, c.Limits.Queued = 256<<10, 128<<10, 1<<30
 		})
-		const links = 20
+		const links = 6
 		var slow []*peer
 		for i := range links {
 			p := s.cramped(web)
