@@ -197,8 +197,8 @@ func (t *Table) Push(name ident.Room, m *Msg) int {
 	}
 	r.queue.add(m)
 	t.waiting += len(m.Frame)
-	if r.ledger != nil {
-		r.ledger.Pushed[m.Lane]++
+	if r.ledger != nil || t.ledgers < freeLedgers {
+		t.keepLedger(r).Pushed[m.Lane]++
 	}
 	t.await(r, m, 1)
 	t.shed(r)

@@ -152,7 +152,7 @@ type room struct {
 	few     [few]poller.ID // the members, without a crowd
 	queue   *queue         // nil while nothing waits
 	crowd   *crowd         // nil until there are more than few members
-	ledger  *Ledger        // nil unless there is a crowd or somebody asked
+	ledger  *Ledger        // see Table.Ledger
 	members uint32
 	queued  bool // in Table.fresh, begun or rests
 }
@@ -172,6 +172,7 @@ type Table struct {
 	spare   []*lag
 	ringed  int // bytes in all rings
 	waiting int // bytes in all queues
+	ledgers int // kept
 	fresh   fifo
 	begun   fifo
 	rests   []*room
@@ -200,8 +201,9 @@ func (t *Table) Stats() *Stats { return &t.stats }
 // Rooms is how many rooms have members here.
 func (t *Table) Rooms() int { return len(t.byName) }
 
-// Ledger returns the ledger of a room, kept from the first call on at the
-// latest; false if the room has no members here.
+// Ledger returns the ledger of a room; false if the room has no members here. It
+// is kept from the first push, or from when the room has many members, or, if
+// there are too many rooms of few, from the first call of Ledger.
 func (t *Table) Ledger(name ident.Room) (Ledger, bool) {
 	index, ok := t.byName[name]
 	if !ok {
@@ -210,8 +212,14 @@ func (t *Table) Ledger(name ident.Room) (Ledger, bool) {
 	return *t.keepLedger(t.rooms[index]), true
 }
 
+// freeLedgers is how many ledgers a loop keeps for rooms of few members that
+// nobody asked about: for a million such rooms they would weigh more than the
+// links.
+const freeLedgers = 4096
+
 func (t *Table) keepLedger(r *room) *Ledger {
 	if r.ledger == nil {
+		t.ledgers++
 		r.ledger = &Ledger{Since: t.now()}
 	}
 	return r.ledger
@@ -340,6 +348,9 @@ func (t *Table) drop(r *room, index uint32) {
 	delete(t.byName, r.name)
 	t.rooms[index] = nil
 	t.free = append(t.free, index)
+	if r.ledger != nil {
+		t.ledgers--
+	}
 	if q := r.queue; q != nil {
 		t.waiting -= q.bytes
 		t.dropQueue(q)

@@ -205,7 +205,7 @@ func (w *world) end() error {
 		}
 	}
 	w.settle()
-	if n := w.Rooms() + len(w.byName) + len(w.lags) + w.ringed + w.waiting; n != 0 {
+	if n := w.Rooms() + len(w.byName) + len(w.lags) + w.ringed + w.waiting + w.ledgers; n != 0 {
 		return fmt.Errorf("%d rooms, %d lags, %d bytes in rings, %d in queues are left", len(w.byName), len(w.lags), w.ringed, w.waiting)
 	}
 	for _, r := range w.rooms {
