@@ -75,9 +75,11 @@ func (c *crowd) findInner(port, links int) {
 }
 
 // drain empties the clients' receive buffers.
-func (c *crowd) drain() {
+func (c *crowd) drain() { drainAll(c.clients) }
+
+func drainAll(clients []int) {
 	buf := make([]byte, 64<<10)
-	for _, fd := range c.clients {
+	for _, fd := range clients {
 		for {
 			if n, err := syscall.Read(fd, buf); n <= 0 || err != nil {
 				break
