@@ -158,7 +158,7 @@ func (p churn) run(ctx context.Context, g *rig, rate float64, d time.Duration) (
 		return c, err
 	}
 	c.concerns, c.took = pushed.Concerns, time.Since(start)
-	ended, _, err := account.close(ctx, pushed.Concerns)
+	back, err := g.counts(ctx, func(n swarm.Counts) bool { return n.Joined == n.Churned })
 	if err != nil {
 		return c, err
 	}
@@ -167,7 +167,8 @@ func (p churn) run(ctx context.Context, g *rig, rate float64, d time.Duration) (
 		return c, err
 	}
 	c.used = now.since(began)
-	if _, err = g.counts(ctx, func(n swarm.Counts) bool { return n.Joined == n.Churned }); err != nil {
+	ended, _, err := account.close(ctx, pushed.Concerns, back.Churned)
+	if err != nil {
 		return c, err
 	}
 	c.got, err = g.quiet(ctx)

@@ -182,7 +182,7 @@ func (p mixed) finish(ctx context.Context, g *rig, a account, concerns int64, m 
 	if err := g.swarm.Resume(ctx); err != nil {
 		return err
 	}
-	ended, after, err := a.close(ctx, concerns)
+	ended, after, err := a.close(ctx, concerns, m.got.Churned)
 	if err != nil {
 		return err
 	}

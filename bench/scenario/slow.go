@@ -174,10 +174,11 @@ func (p slow) resume(ctx context.Context, g *rig, a account, pushed server.PushR
 	if err := g.swarm.Resume(ctx); err != nil {
 		return err
 	}
-	var err error
-	if s.ended, s.gcMost, err = a.endOf(ctx, pushed.Concerns); err != nil {
+	ended, after, err := a.close(ctx, pushed.Concerns, 0)
+	if err != nil {
 		return err
 	}
+	s.ended, s.gcMost = ended, after.GCPauseMax
 	delivered, slow := int64(s.ended["delivered"]), int64(s.ended["slow"])
 	got, err := g.counts(ctx, func(c swarm.Counts) bool { return c.Messages == delivered })
 	if err != nil {
@@ -188,11 +189,6 @@ func (p slow) resume(ctx context.Context, g *rig, a account, pushed server.PushR
 		g.Case.Fault("%d messages arrived and %d were passed over; the comet says of %d: %v", got.Messages, got.Gaps, pushed.Concerns, s.ended)
 	}
 	return nil
-}
-
-func (a account) endOf(ctx context.Context, concerns int64) (map[string]uint64, time.Duration, error) {
-	ended, after, err := a.close(ctx, concerns)
-	return ended, after.GCPauseMax, err
 }
 
 func (p slow) report(c *report.Case, all delivery, some stalled) {
