@@ -254,7 +254,7 @@ func (p echoes) floor(ctx context.Context, g *rig, under echo.Remote) (*bareEcho
 	if p.Transport != "tcp" {
 		return nil, nil
 	}
-	g.Phase("bare echoes for %v on %d links", p.Duration/2, p.links)
+	g.Phase("bare echoes for %v on %d links", p.Duration, p.links)
 	held, err := under.Hold(ctx)
 	if err != nil || held.Sockets == 0 {
 		return nil, err
@@ -262,7 +262,7 @@ func (p echoes) floor(ctx context.Context, g *rig, under echo.Remote) (*bareEcho
 	if held.Sockets != g.links {
 		return nil, fmt.Errorf("floor: %d sockets of %d links", held.Sockets, g.links)
 	}
-	e, err := p.echo(ctx, g, p.Duration/2)
+	e, err := p.echo(ctx, g, p.Duration)
 	if err != nil {
 		return nil, err
 	}

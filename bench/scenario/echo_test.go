@@ -1,11 +1,13 @@
 package scenario
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/oortim/oort/bench/report"
+	"github.com/oortim/oort/bench/suite"
 )
 
 var smallEcho = Echo{Links: []int{1, 20}, Depth: 2, Size: []int{64, 3000}, Transport: "tcp", Duration: 100 * time.Millisecond}
@@ -52,5 +54,22 @@ func TestEchoRefuses(t *testing.T) {
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+// The floor comes first in every other round.
+func TestEchoFloorFirst(t *testing.T) {
+	s := smallEcho
+	s.Links, s.Size = []int{5}, []int{64}
+	f := suite.Flags{Engines: []string{"epoll"}, Repeat: 2, JSON: t.TempDir() + "/run.json"}
+	if err := f.Measure(t.Context(), io.Discard, io.Discard, s); err != nil {
+		t.Fatal(err)
+	}
+	run, err := report.ReadFile(f.JSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := run.Cases[0].Metric(report.FloorOf(cpuEcho)); m == nil || len(m.Samples) != 2 {
+		t.Errorf("%+v", m)
 	}
 }
