@@ -30,7 +30,7 @@ var profiles = map[string][]suite.Scenario{
 		Fanout{Members: []int{15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 5 * time.Second, Grace: grace},
 		Heartbeat{Links: []int{15000}, Rate: []float64{5000, 20000}, Transport: "tcp", Duration: 5 * time.Second},
 		Churn{Links: []int{5000}, Rate: []float64{500}, Messages: 2, Rooms: 10, Transport: "tcp", Duration: 5 * time.Second},
-		Slow{Links: []int{200}, Share: []float64{.33}, Rate: 100, Size: 16384, Transport: "tcp", Duration: 5 * time.Second},
+		Slow{Links: []int{150}, Share: []float64{.33}, Rate: 50, Size: 20480, Transport: "tcp", Duration: 6 * time.Second},
 		Mixed{Links: []int{10000}, Rooms: 20, Messages: 2, Size: 256, Beats: 500, Rate: 100, Share: .01, Transport: "both", Duration: 10 * time.Second},
 	},
 	"full": { // sweeps; hours
@@ -50,7 +50,7 @@ var profiles = map[string][]suite.Scenario{
 		Heartbeat{Links: []int{15000}, Rate: []float64{5000}, Transport: "ws", Duration: 10 * time.Second},
 		Churn{Links: []int{1000, 10000}, Rate: []float64{100, 500, 1000}, Messages: 2, Rooms: 10, Transport: "tcp", Duration: 10 * time.Second},
 		Churn{Links: []int{10000}, Rate: []float64{500}, Messages: 2, Rooms: 10, Reset: true, Transport: "both", Duration: 10 * time.Second},
-		Slow{Links: []int{200}, Share: []float64{.05, .33, .75}, Rate: 100, Size: 16384, Transport: "tcp", Duration: 10 * time.Second},
+		Slow{Links: []int{150}, Share: []float64{.05, .33, .75}, Rate: 50, Size: 20480, Transport: "tcp", Duration: 10 * time.Second},
 		Mixed{Links: []int{1000, 15000}, Rooms: 20, Messages: 2, Size: 256, Beats: 500, Rate: 100, Share: .01, Transport: "both", Duration: 20 * time.Second},
 	},
 }

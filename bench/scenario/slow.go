@@ -15,12 +15,12 @@ import (
 
 // Slow has some links stop reading.
 type Slow struct {
-	Links     []int         `default:"200" help:"Links in the room; several with commas, each a point."`
+	Links     []int         `default:"150" help:"Links in the room; several with commas, each a point."`
 	Share     []float64     `default:"0.33" help:"Share of them that stops reading, 0 to 1; several with commas, each a point."`
-	Rate      float64       `default:"100" help:"Messages a second."`
-	Size      int           `default:"16384" help:"Bytes of a message's body. A link's messages together should be more than the 4 MB that Linux lets a socket hold for who does not read."`
+	Rate      float64       `default:"50" help:"Messages a second."`
+	Size      int           `default:"20480" help:"Bytes of a message's body. A link's messages together should be more than the 4 MB that Linux lets a socket hold for who does not read."`
 	Transport string        `enum:"tcp,ws,both" default:"tcp" help:"What links use: ${enum}."`
-	Duration  time.Duration `default:"5s" help:"How long to push while they do not read; as long again with all reading, to compare."`
+	Duration  time.Duration `default:"6s" help:"How long to push while they do not read; as long again with all reading, to compare."`
 }
 
 // Examples are shown by --help.

@@ -32,6 +32,7 @@ type Swarm struct {
 	dealt []int // how many numbers each loop has been given
 	asked int   // the sum of it
 	dials int
+	ended bool
 
 	rss     int64 // when it was last read
 	weighed time.Time
@@ -94,6 +95,9 @@ const maxDials = 256
 func (s *Swarm) start(a DialArgs) (*party, uint8, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return nil, 0, errors.New("swarm: has ended")
+	}
 	p, err := newParty(a, uint32(s.asked))
 	if err != nil {
 		return nil, 0, err
@@ -115,7 +119,7 @@ func (s *Swarm) start(a DialArgs) (*party, uint8, error) {
 		s.dealt[i] += share
 		rate := p.Rate * float64(share) / float64(p.Links)
 		l := s.loops[i]
-		l.do(func() {
+		l.post(func() {
 			d.pace = newPace(rate, l.clock.Now())
 			l.dials = append(l.dials, d)
 		})
@@ -155,19 +159,37 @@ func (s *Swarm) sharesLocked(n int) []int {
 	return shares
 }
 
-// each has f done by each loop, one after the other.
+// each has f done by each loop, all at the same time, and waits for them.
 func (s *Swarm) each(f func(l *loop)) {
-	s.mu.Lock()
-	loops := slices.Clone(s.loops)
-	s.mu.Unlock()
-	for _, l := range loops {
-		l.do(func() { f(l) })
+	var wait sync.WaitGroup
+	for _, l := range s.all() {
+		wait.Add(1)
+		if !l.post(func() { defer wait.Done(); f(l) }) {
+			wait.Done()
+		}
 	}
+	wait.Wait()
+}
+
+// gather is each for an f that adds up: it runs for one loop at a time.
+func (s *Swarm) gather(f func(l *loop)) {
+	var mu sync.Mutex
+	s.each(func(l *loop) {
+		mu.Lock()
+		defer mu.Unlock()
+		f(l)
+	})
 }
 
 func (s *Swarm) sum(f func(l *loop) int64) (total int64) {
-	s.each(func(l *loop) { total += f(l) })
+	s.gather(func(l *loop) { total += f(l) })
 	return total
+}
+
+func (s *Swarm) all() []*loop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.loops)
 }
 
 func (s *Swarm) liveOf(dial uint8) int {
@@ -190,7 +212,7 @@ func (s *Swarm) shared(rate float64, f func(l *loop, rate float64)) {
 // Status is how the swarm stands.
 func (s *Swarm) Status() Status {
 	var st Status
-	s.each(func(l *loop) {
+	s.gather(func(l *loop) {
 		st.Loops++
 		st.Live += l.living
 		st.Stalled += l.stalls
@@ -235,13 +257,13 @@ func (s *Swarm) Reset(a ResetArgs) {
 // Counts since the last reset.
 func (s *Swarm) Counts() Counts {
 	var c Counts
+	s.gather(func(l *loop) { l.count(&c) })
 	latency, beat, join := measure.NewLatency(), measure.NewLatency(), measure.NewLatency()
-	s.each(func(l *loop) {
-		l.count(&c)
+	for _, l := range s.all() {
 		latency.Add(l.latency)
 		beat.Add(l.beatLatency)
 		join.Add(l.join)
-	})
+	}
 	c.Latency, c.BeatLatency, c.Join = latency.Summary(), beat.Summary(), join.Summary()
 	return c
 }
@@ -291,11 +313,13 @@ func (s *Swarm) Close(a CloseArgs) {
 func (s *Swarm) End() {
 	s.mu.Lock()
 	loops := s.loops
-	s.loops, s.dealt = nil, nil
+	s.loops, s.dealt, s.ended = nil, nil, true
 	s.mu.Unlock()
+	var wait sync.WaitGroup
 	for _, l := range loops {
-		l.stop()
+		wait.Go(l.stop)
 	}
+	wait.Wait()
 }
 
 func difference(after, before map[string]int64) map[string]int64 {
