@@ -110,27 +110,21 @@ func (p accept) enter(ctx context.Context, g *rig) (in entered, err error) {
 	if err := g.swarm.Reset(ctx, swarm.ResetArgs{}); err != nil {
 		return in, err
 	}
-	before, err := g.cpu()
+	in.used, _, err = g.spent(func() error {
+		in.dialled, err = g.dial(ctx, p.dials(p.links, g.at(p.Transport)))
+		return err
+	})
 	if err != nil {
 		return in, err
 	}
-	if in.dialled, err = g.dial(ctx, p.dials(p.links, g.at(p.Transport))); err != nil {
-		return in, err
-	}
-	after, err := g.cpu()
-	if err != nil {
-		return in, err
-	}
-	in.used = after.since(before)
 	g.Phase("closing %d links", g.links)
-	if err := g.swarm.Part(ctx, swarm.CloseArgs{}); err != nil {
-		return in, err
-	}
-	if err := g.awaitLive(ctx, 0); err != nil {
-		return in, err
-	}
-	gone, err := g.cpu()
-	in.leaving = per(gone.since(after).server, g.links)
+	leaving, _, err := g.spent(func() error {
+		if err := g.swarm.Part(ctx, swarm.CloseArgs{}); err != nil {
+			return err
+		}
+		return g.awaitLive(ctx, 0)
+	})
+	in.leaving = per(leaving.server, g.links)
 	g.links = 0
 	return in, err
 }

@@ -48,13 +48,8 @@ func (s Churn) Validate() error {
 }
 
 // Points is of suite.Scenario: every number of links with every rate.
-func (s Churn) Points() (points []suite.Point) {
-	for _, links := range s.Links {
-		for _, rate := range s.Rate {
-			points = append(points, churn{s, links, rate})
-		}
-	}
-	return points
+func (s Churn) Points() []suite.Point {
+	return pairs(s.Links, s.Rate, func(links int, rate float64) suite.Point { return churn{s, links, rate} })
 }
 
 // churn is one point.
@@ -132,24 +127,15 @@ type churned struct {
 // it has not read, which the comet cannot know, so the swarm may have got less
 // than the comet says that it delivered; but none that stayed misses one.
 func (p churn) run(ctx context.Context, g *rig, rate float64, d time.Duration) (c churned, err error) {
-	g.run++
-	if err := g.swarm.Reset(ctx, swarm.ResetArgs{Run: g.run}); err != nil {
-		return c, err
-	}
-	account, err := g.openAccount(ctx)
+	t, err := g.begin(ctx)
 	if err != nil {
 		return c, err
 	}
-	began, err := g.cpu()
-	if err != nil {
-		return c, err
-	}
-	start := time.Now()
 	if err := g.swarm.Churn(ctx, swarm.ChurnArgs{Rate: rate, Reset: p.Reset}); err != nil {
 		return c, err
 	}
 	args := p.pushes(d)
-	args.Run = g.run
+	args.Run = t.run
 	pushed, err := g.server.Push(ctx, args)
 	if err != nil {
 		return c, err
@@ -157,17 +143,16 @@ func (p churn) run(ctx context.Context, g *rig, rate float64, d time.Duration) (
 	if err := g.swarm.Churn(ctx, swarm.ChurnArgs{}); err != nil {
 		return c, err
 	}
-	c.concerns, c.took = pushed.Concerns, time.Since(start)
-	ended, _, err := account.close(ctx, pushed.Concerns)
+	c.concerns = pushed.Concerns
+	back, err := g.counts(ctx, func(n swarm.Counts) bool { return n.Joined == n.Churned })
 	if err != nil {
 		return c, err
 	}
-	now, err := g.cpu()
-	if err != nil {
+	if c.used, c.took, err = t.soFar(); err != nil {
 		return c, err
 	}
-	c.used = now.since(began)
-	if _, err = g.counts(ctx, func(n swarm.Counts) bool { return n.Joined == n.Churned }); err != nil {
+	ended, _, err := t.close(ctx, pushed.Concerns, back.Churned)
+	if err != nil {
 		return c, err
 	}
 	c.got, err = g.quiet(ctx)

@@ -116,19 +116,10 @@ type mingled struct {
 // run does it all for a while. In the end everybody reads and everybody is
 // back, and every message has ended.
 func (p mixed) run(ctx context.Context, g *rig, d time.Duration) (m mingled, err error) {
-	g.run++
-	if err := g.swarm.Reset(ctx, swarm.ResetArgs{Run: g.run}); err != nil {
-		return m, err
-	}
-	account, err := g.openAccount(ctx)
+	t, err := g.begin(ctx)
 	if err != nil {
 		return m, err
 	}
-	began, err := g.cpu()
-	if err != nil {
-		return m, err
-	}
-	start := time.Now()
 	if _, err := g.swarm.Stall(ctx, swarm.StallArgs{Share: p.Share}); err != nil {
 		return m, err
 	}
@@ -136,7 +127,7 @@ func (p mixed) run(ctx context.Context, g *rig, d time.Duration) (m mingled, err
 		return m, err
 	}
 	pushed, err := g.server.Push(ctx, server.PushArgs{
-		Run: g.run, Rooms: p.Rooms, Rate: p.Messages, Count: max(1, int(math.Round(p.Messages*d.Seconds()))), Size: p.Size,
+		Run: t.run, Rooms: p.Rooms, Rate: p.Messages, Count: max(1, int(math.Round(p.Messages*d.Seconds()))), Size: p.Size,
 	})
 	if err != nil {
 		return m, err
@@ -144,18 +135,15 @@ func (p mixed) run(ctx context.Context, g *rig, d time.Duration) (m mingled, err
 	if err := p.stir(ctx, g, 0, 0); err != nil {
 		return m, err
 	}
-	m.took = time.Since(start)
-	now, err := g.cpu()
-	if err != nil {
+	if m.used, m.took, err = t.soFar(); err != nil {
 		return m, err
 	}
-	m.used = now.since(began)
 	weight, err := measure.OpenProcess(g.server.Pid()).Memory()
 	if err != nil {
 		return m, err
 	}
 	m.rss = weight.RSS
-	return m, p.finish(ctx, g, account, pushed.Concerns, &m)
+	return m, p.finish(ctx, t, pushed.Concerns, &m)
 }
 
 // stir has links beat and churn.
@@ -168,7 +156,8 @@ func (p mixed) stir(ctx context.Context, g *rig, beats, rate float64) error {
 
 // finish waits for what is under way, has everybody read, and compares. A
 // heartbeat whose link was closed to churn has no reply.
-func (p mixed) finish(ctx context.Context, g *rig, a account, concerns int64, m *mingled) (err error) {
+func (p mixed) finish(ctx context.Context, t trial, concerns int64, m *mingled) (err error) {
+	g := t.g
 	m.got, err = g.counts(ctx, func(c swarm.Counts) bool { return c.Joined == c.Churned })
 	if err != nil {
 		return err
@@ -182,7 +171,7 @@ func (p mixed) finish(ctx context.Context, g *rig, a account, concerns int64, m 
 	if err := g.swarm.Resume(ctx); err != nil {
 		return err
 	}
-	ended, after, err := a.close(ctx, concerns)
+	ended, after, err := t.close(ctx, concerns, m.got.Churned)
 	if err != nil {
 		return err
 	}

@@ -15,12 +15,12 @@ import (
 
 // Slow has some links stop reading.
 type Slow struct {
-	Links     []int         `default:"200" help:"Links in the room; several with commas, each a point."`
+	Links     []int         `default:"150" help:"Links in the room; several with commas, each a point."`
 	Share     []float64     `default:"0.33" help:"Share of them that stops reading, 0 to 1; several with commas, each a point."`
-	Rate      float64       `default:"100" help:"Messages a second."`
-	Size      int           `default:"16384" help:"Bytes of a message's body. A link's messages together should be more than the 4 MB that Linux lets a socket hold for who does not read."`
+	Rate      float64       `default:"50" help:"Messages a second."`
+	Size      int           `default:"20480" help:"Bytes of a message's body. A link's messages together should be more than the 4 MB that Linux lets a socket hold for who does not read."`
 	Transport string        `enum:"tcp,ws,both" default:"tcp" help:"What links use: ${enum}."`
-	Duration  time.Duration `default:"5s" help:"How long to push while they do not read; as long again with all reading, to compare."`
+	Duration  time.Duration `default:"6s" help:"How long to push while they do not read; as long again with all reading, to compare."`
 }
 
 // Examples are shown by --help.
@@ -53,13 +53,8 @@ func (s Slow) Validate() error {
 }
 
 // Points is of suite.Scenario: every number of links with every share.
-func (s Slow) Points() (points []suite.Point) {
-	for _, links := range s.Links {
-		for _, share := range s.Share {
-			points = append(points, slow{s, links, share})
-		}
-	}
-	return points
+func (s Slow) Points() []suite.Point {
+	return pairs(s.Links, s.Share, func(links int, share float64) suite.Point { return slow{s, links, share} })
 }
 
 // slow is one point.
@@ -119,19 +114,11 @@ type stalled struct {
 }
 
 func (p slow) stall(ctx context.Context, g *rig) (s stalled, err error) {
-	g.run++
-	if err := g.swarm.Reset(ctx, swarm.ResetArgs{Run: g.run}); err != nil {
-		return s, err
-	}
-	account, err := g.openAccount(ctx)
+	t, err := g.begin(ctx)
 	if err != nil {
 		return s, err
 	}
 	light, err := measure.OpenProcess(g.server.Pid()).Memory()
-	if err != nil {
-		return s, err
-	}
-	began, err := g.cpu()
 	if err != nil {
 		return s, err
 	}
@@ -141,7 +128,7 @@ func (p slow) stall(ctx context.Context, g *rig) (s stalled, err error) {
 	}
 	s.links = reply.Stalled
 	args := p.pushes(p.Duration)
-	args.Run = g.run
+	args.Run = t.run
 	pushed, err := g.server.Push(ctx, args)
 	if err != nil {
 		return s, err
@@ -150,11 +137,9 @@ func (p slow) stall(ctx context.Context, g *rig) (s stalled, err error) {
 	if s.got, err = g.counts(ctx, func(c swarm.Counts) bool { return c.Messages == steady*pushed.Messages }); err != nil {
 		return s, err
 	}
-	now, err := g.cpu()
-	if err != nil {
+	if s.used, _, err = t.soFar(); err != nil {
 		return s, err
 	}
-	s.used = now.since(began)
 	heavy, err := measure.OpenProcess(g.server.Pid()).Memory()
 	if err != nil {
 		return s, err
@@ -165,19 +150,21 @@ func (p slow) stall(ctx context.Context, g *rig) (s stalled, err error) {
 		g.Case.Fault("%d of %d messages arrived at the %d links that read, and %d were passed over",
 			s.got.Messages, steady*pushed.Messages, s.got.Steady, s.got.Gaps)
 	}
-	return s, p.resume(ctx, g, account, pushed, &s)
+	return s, p.resume(ctx, t, pushed, &s)
 }
 
 // resume has the stalled links read on, and compares what everybody has got in
 // the end with what the comet says of it.
-func (p slow) resume(ctx context.Context, g *rig, a account, pushed server.PushReply, s *stalled) error {
+func (p slow) resume(ctx context.Context, t trial, pushed server.PushReply, s *stalled) error {
+	g := t.g
 	if err := g.swarm.Resume(ctx); err != nil {
 		return err
 	}
-	var err error
-	if s.ended, s.gcMost, err = a.endOf(ctx, pushed.Concerns); err != nil {
+	ended, after, err := t.close(ctx, pushed.Concerns, 0)
+	if err != nil {
 		return err
 	}
+	s.ended, s.gcMost = ended, after.GCPauseMax
 	delivered, slow := int64(s.ended["delivered"]), int64(s.ended["slow"])
 	got, err := g.counts(ctx, func(c swarm.Counts) bool { return c.Messages == delivered })
 	if err != nil {
@@ -188,11 +175,6 @@ func (p slow) resume(ctx context.Context, g *rig, a account, pushed server.PushR
 		g.Case.Fault("%d messages arrived and %d were passed over; the comet says of %d: %v", got.Messages, got.Gaps, pushed.Concerns, s.ended)
 	}
 	return nil
-}
-
-func (a account) endOf(ctx context.Context, concerns int64) (map[string]uint64, time.Duration, error) {
-	ended, after, err := a.close(ctx, concerns)
-	return ended, after.GCPauseMax, err
 }
 
 func (p slow) report(c *report.Case, all delivery, some stalled) {

@@ -13,7 +13,6 @@ const (
 	MethodPush      = "push"      // PushArgs → PushReply, when all is handed over
 	MethodFloor     = "floor"     // PushArgs → FloorReply, when all is sent
 	MethodStats     = "stats"     // StatsArgs → Stats
-	MethodProfile   = "profile"   // ProfileArgs → nothing
 	MethodDoor      = "door"      // nothing → DoorReply, and again, to close it
 )
 
@@ -89,12 +88,6 @@ type Stats struct {
 	GCs        uint32
 	GCPauses   time.Duration // together
 	GCPauseMax time.Duration // of the last 256
-}
-
-// ProfileArgs start a CPU profile of the process, or end it.
-type ProfileArgs struct {
-	// File to write it to. Empty ends the one that runs.
-	File string
 }
 
 // DoorReply is about a floor.Door, which lets links in by bare system calls and

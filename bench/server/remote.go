@@ -34,9 +34,9 @@ func (r Remote) Stats(ctx context.Context, args StatsArgs) (reply Stats, err err
 	return reply, err
 }
 
-// Profile starts a CPU profile, or ends it; see ProfileArgs.
+// Profile starts a CPU profile, or ends it; see control.ProfileArgs.
 func (r Remote) Profile(ctx context.Context, file string) error {
-	return r.Call(ctx, MethodProfile, ProfileArgs{File: file}, nil)
+	return r.Call(ctx, control.MethodProfile, control.ProfileArgs{File: file}, nil)
 }
 
 // Door opens a floor.Door, or closes it; see DoorReply.

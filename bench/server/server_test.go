@@ -257,11 +257,11 @@ func TestProfile(t *testing.T) {
 		file string
 		ok   bool
 	}{{"", true}, {filepath.Join(file, "no"), false}, {file, true}, {file, false}, {"", true}, {file, true}} {
-		if _, err := s.profiler.profile(t.Context(), ProfileArgs{File: step.file}); (err == nil) != step.ok {
+		if _, err := s.profiler.Profile(t.Context(), control.ProfileArgs{File: step.file}); (err == nil) != step.ok {
 			t.Errorf("step %d: %v", i, err)
 		}
 	}
-	if err := s.profiler.end(); err != nil { // as Close does with one that is forgotten
+	if err := s.profiler.End(); err != nil { // as Close does with one that is forgotten
 		t.Error(err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
