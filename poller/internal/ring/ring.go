@@ -33,7 +33,6 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -165,14 +164,20 @@ func (r *Ring) publish() uint32 {
 }
 
 // Submit hands the entries to the kernel, which carries out at once what needs
-// not wait. Completions of earlier requests stay where they are.
+// not wait. Completions of earlier requests stay where they are. It goes on
+// until the kernel has taken every entry, which it refuses only while it is out
+// of memory.
 func (r *Ring) Submit() {
 	for left := r.publish(); left > 0; left = r.publish() {
-		_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(left), 0, 0, 0, 0)
-		if errno != 0 && errno != syscall.EINTR {
-			return // EAGAIN, EBUSY: the kernel is short of memory; the entries stay
+		if !r.enter(left, 0) {
+			runtime.Gosched()
 		}
 	}
+}
+
+func (r *Ring) enter(submit uint32, flags uintptr) bool {
+	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(submit), 0, flags, 0, 0)
+	return errno == 0
 }
 
 // Take submits and has what completed put into the queue. It does not wait,
@@ -182,8 +187,11 @@ func (r *Ring) Take() {
 	if left == 0 && atomic.LoadUint32(r.sqFlags)&(sqTaskrun|sqOverflow) == 0 {
 		return
 	}
-	unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(left), 0, enterGetEvents, 0, 0)
+	r.enter(left, enterGetEvents)
 }
+
+// Overflowed says that completions wait outside the full queue; Take moves them.
+func (r *Ring) Overflowed() bool { return atomic.LoadUint32(r.sqFlags)&sqOverflow != 0 }
 
 // Wait is Take that waits until something completes, for d at most and for
 // ever if d is negative. It may return early.
