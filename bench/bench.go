@@ -4,9 +4,16 @@
 // bench/report; it fails if what it did was not correct, however fast.
 package bench
 
-import "github.com/oortim/oort/bench/push"
+import (
+	"github.com/oortim/oort/bench/echo"
+	"github.com/oortim/oort/bench/push"
+	"github.com/oortim/oort/bench/server"
+)
 
 // Commands below `oort bench`.
 type Commands struct {
+	Echo echo.Command `cmd:"" help:"Serve echo, for conformance suites and other people's clients."`
 	Push push.Command `cmd:"" help:"From the push API to the sockets: latency of lone messages, or throughput with --rate."`
+
+	Server server.Command `cmd:"" hidden:"" help:"The server under test, for a conductor."`
 }

@@ -162,3 +162,24 @@ func (c *Case) AddLatency(name string, s measure.Summary) {
 func (c *Case) Fault(format string, args ...any) {
 	c.Faults = append(c.Faults, fmt.Sprintf(format, args...))
 }
+
+// Ratios are the samples of m, a metric of c, divided by those of its floor;
+// nil if it has none. Where a repetition misses one of the two there are no
+// pairs any more, and all are divided by the floor's median.
+func (c *Case) Ratios(m *Metric) []float64 {
+	floor := c.Metric(m.Floor)
+	if m.Floor == "" || floor == nil || len(floor.Samples) == 0 {
+		return nil
+	}
+	var ratios []float64
+	for i, v := range m.Samples {
+		by := measure.Center(floor.Samples).Median
+		if len(floor.Samples) == len(m.Samples) {
+			by = floor.Samples[i]
+		}
+		if by > 0 {
+			ratios = append(ratios, v/by)
+		}
+	}
+	return ratios
+}

@@ -1,38 +1,86 @@
 package report
 
 import (
+	"bufio"
 	"fmt"
 	"io"
-	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
-
-	"github.com/oortim/oort/bench/measure"
 )
 
-// Text writes r as tables.
+// Text writes r as tables, the engines side by side for each point:
+//
+//	members 15000      epoll              uring
+//	CPU a write    µs  5.90 ±3 % 1.18 ×   4.80 ±2 % 0.97 × *
+//
+// A cell is the median, how far its interval reaches, and the ratio to the
+// floor. The star marks what is best beyond the noise.
 func (r *Run) Text(w io.Writer) error {
-	fmt.Fprintf(w, "%s, %s\n", r.Started.Format(time.RFC3339), r.Environment)
-	for _, c := range r.Cases {
-		fmt.Fprintf(w, "\n%s\n", c.Title())
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		for _, m := range c.Metrics {
-			s := measure.Center(m.Samples)
-			fmt.Fprintf(t, "%s\t%s\t%s\n", m.Name, number(s.Median), m.Unit)
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "%s, %v\n%s\n", r.Started.Format(time.RFC3339), r.Took.Round(time.Second), r.Environment)
+	for _, s := range r.Settings {
+		fmt.Fprintf(b, "%s: %s\n", s.Name, s.Value)
+	}
+	for _, warning := range r.Environment.Warnings() {
+		fmt.Fprintf(b, "note: %s\n", warning)
+	}
+	var marks bool
+	for _, s := range r.sections() {
+		fmt.Fprintf(b, "\n%s\n", strings.TrimSuffix("== "+s.Name+": "+s.About, ": "))
+		for _, g := range s.groups {
+			marks = s.text(b, g) || marks
 		}
-		t.Flush()
 	}
+	fmt.Fprintf(b, "\n%s\n", legend(marks))
 	for _, f := range r.Faults() {
-		fmt.Fprintf(w, "\nFAULT: %s", f)
+		fmt.Fprintf(b, "\nFAULT: %s", f)
 	}
-	_, err := fmt.Fprintln(w)
-	return err
+	if r.Err() != nil {
+		fmt.Fprintln(b)
+	}
+	return b.Flush()
 }
 
-// number has a decimal only where it says something.
-func number(v float64) string {
-	if v >= 1000 || v == float64(int64(v)) {
-		return strconv.FormatInt(int64(v+.5), 10)
+func legend(marks bool) string {
+	s := "median ± reach of its 95 % interval (below six samples: of all samples)"
+	if marks {
+		s += "; × ratio to the floor; * best beyond the noise"
 	}
-	return strconv.FormatFloat(v, 'f', 1, 64)
+	return s
+}
+
+// text writes the table of one point; true if a cell has a ratio or a mark.
+func (s *section) text(w io.Writer, g *group) (marks bool) {
+	fmt.Fprintln(w)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "%s\t\t%s\n", pointTitle(g.point), strings.Join(s.engines, "\t"))
+	one := []*group{g}
+	for _, m := range append(metrics(one, true), metrics(one, false)...) {
+		fmt.Fprintf(t, "%s\t%s", m.Name, m.Unit)
+		for _, c := range g.row(m.Name) {
+			fmt.Fprintf(t, "\t%s", c.text())
+			marks = marks || c.Best || c.Ratio.N > 0
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush()
+	return marks
+}
+
+func (c cell) text() string {
+	if !c.Known() {
+		return "–"
+	}
+	s := number(c.Median)
+	if c.High > c.Low {
+		s += " ±" + percent(c.Percent())
+	}
+	if c.Ratio.N > 0 {
+		s += " " + number(c.Ratio.Median) + " ×"
+	}
+	if c.Best {
+		s += " *"
+	}
+	return s
 }
