@@ -39,5 +39,8 @@ func (l *loop) release(id poller.ID) {
 	}
 	_ = syscall.Close(int(k.fd)) // on Linux the descriptor is gone even if this fails
 	l.rests.Free(k.rest)
+	if k.flag.has(failed) {
+		delete(l.failures, id)
+	}
 	l.links.Remove(id)
 }

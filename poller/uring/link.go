@@ -29,6 +29,7 @@ const (
 	owed                       // a write was short, and OnWritable will come
 	polling                    // a poll for that is under way
 	finished                   // our FIN is sent
+	failed                     // its receive failed while it was paused: loop.failures says how
 )
 
 func (f flag) has(g flag) bool { return f&g != 0 }

@@ -46,8 +46,9 @@ type loop struct {
 	pending   int        // requests under way that hold a socket
 	links     slots.Table[link]
 	rests     rest.Table
-	resumed   []poller.ID // links whose rest is to be delivered
-	closing   []closing   // links whose OnClose is due, in order of marking
+	failures  map[poller.ID]error // what ended the receives of paused links
+	resumed   []poller.ID         // links whose rest is to be delivered
+	closing   []closing           // links whose OnClose is due, in order of marking
 	listeners []listener
 	budget    int         // accepts left in this turn
 	retry     time.Time   // when paused listeners are tried again; zero if none is paused
@@ -62,7 +63,7 @@ type closing struct {
 }
 
 func newLoop(e *engine, index int) *loop {
-	l := &loop{index: index, engine: e}
+	l := &loop{index: index, engine: e, failures: map[poller.ID]error{}}
 	l.tasks = taskq.New(e.opts.Queue, l.wake)
 	return l
 }

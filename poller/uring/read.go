@@ -60,21 +60,34 @@ func (l *loop) heard(id poller.ID, c ring.CQE) {
 	}
 }
 
-// unheard deals with the end of a receive. What ends a link is forgotten while
-// it is paused: the kernel tells it again to the receive that follows Resume.
+// unheard deals with the end of a receive. The peer's end is forgotten while
+// the link is paused, as the kernel tells it again to the receive that follows
+// Resume. A failure it tells only once.
 func (l *loop) unheard(id poller.ID, k *link, errno syscall.Errno, end bool) {
 	if k.flag.has(redeliver) {
 		l.redeliver(id, k)
 	}
 	switch {
-	case k.flag.has(paused) || l.links.Find(id) == nil:
-	case end:
+	case l.links.Find(id) == nil:
+	case end && !k.flag.has(paused):
 		l.Close(id, poller.ErrPeerClosed)
-	case errno == 0, errno == syscall.ENOBUFS, errno == syscall.ECANCELED, errno == syscall.EINTR, errno == syscall.EAGAIN:
+	case end || goesOn(errno):
 		l.hear(id, k)
+	case k.flag.has(paused):
+		k.flag |= failed
+		l.failures[id] = os.NewSyscallError("recv", errno)
 	default:
 		l.Close(id, os.NewSyscallError("recv", errno))
 	}
+}
+
+// goesOn says whether errno ends only the receive and not the link.
+func goesOn(errno syscall.Errno) bool {
+	switch errno {
+	case 0, syscall.ENOBUFS, syscall.ECANCELED, syscall.EINTR, syscall.EAGAIN:
+		return true
+	}
+	return false
 }
 
 // take gives fresh bytes to the handler, or keeps them while it has paused. It
@@ -186,7 +199,11 @@ func (l *loop) redeliver(id poller.ID, k *link) {
 	if k.rest != 0 {
 		l.deliverRest(id, k, 0)
 	}
-	if l.links.Find(id) != nil {
+	switch {
+	case l.links.Find(id) == nil || k.flag.has(paused):
+	case k.flag.has(failed):
+		l.Close(id, l.failures[id])
+	default:
 		l.hear(id, k)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -50,8 +51,9 @@ func release() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-// Missing says why a ring cannot be had here, by opening one; nil if it can.
-// Whatever is short for the moment, as descriptors may be, is not missing.
+// Missing says why a ring cannot be had here, by opening one and trying it; nil
+// if it can. Whatever is short for the moment, as descriptors may be, is not
+// missing.
 func Missing() error {
 	r, err := Open(1, 2)
 	if err != nil {
@@ -61,11 +63,36 @@ func Missing() error {
 	if err := r.lacks(); err != nil {
 		return err
 	}
-	_, err = r.Provide(0, 1, os.Getpagesize())
-	if errors.Is(err, unix.EINVAL) {
+	if _, err := r.Provide(0, 1, os.Getpagesize()); errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("%w: Linux %s has no rings of provided buffers (%w)", ErrUnsupported, release(), err)
 	}
-	return unsupported(err)
+	return unsupported(r.hidesShortSends())
+}
+
+// hidesShortSends tries what SQE.Send relies on and no manual promises: that a
+// send which takes only a part says so, though success is silent.
+func (r *Ring) hidesShortSends() error {
+	runtime.LockOSThread() // makes it the ring's
+	defer runtime.UnlockOSThread()
+	if err := r.Start(); err != nil {
+		return err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	defer unix.Close(pair[0])
+	defer unix.Close(pair[1])
+	much := make([]byte, 1<<20) // no socket holds so much by default
+	for _, want := range []string{"a part", "nothing"} {
+		r.Next().Send(int32(pair[0]), much)
+		r.Submit()
+		done := r.Reap(nil)
+		if len(done) != 1 || int(done[0].Res) >= len(much) || done[0].Res > 0 != (want == "a part") {
+			return fmt.Errorf("%w: on Linux %s a send that took %s completed with %v", ErrUnsupported, release(), want, done)
+		}
+	}
+	return nil
 }
 
 // unsupported is err if it is of that kind.

@@ -59,9 +59,12 @@ type Ring struct {
 	cqes   []CQE
 
 	// arguments of io_uring_enter; fields, as the kernel is given their address
-	span unix.Timespec
+	span timespec
 	arg  eventsArg
 }
+
+// timespec is struct __kernel_timespec.
+type timespec struct{ sec, nsec int64 }
 
 // eventsArg is struct io_uring_getevents_arg.
 type eventsArg struct {
@@ -198,7 +201,7 @@ func (r *Ring) Overflowed() bool { return atomic.LoadUint32(r.sqFlags)&sqOverflo
 func (r *Ring) Wait(d time.Duration) {
 	r.arg = eventsArg{}
 	if d >= 0 {
-		r.span = unix.NsecToTimespec(int64(d))
+		r.span = timespec{int64(d / time.Second), int64(d % time.Second)}
 		r.arg.span = uint64(uintptr(unsafe.Pointer(&r.span)))
 	}
 	unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.publish()), 1,
