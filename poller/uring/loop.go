@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	entries     = 1024 // submissions gathered at most before one system call
-	completions = 4096 // what the kernel queues before it has to put some aside
+	entries     = 256  // submissions gathered at most before one system call
+	completions = 2048 // what the kernel queues before it has to put some aside
 	tasksATurn  = 1024 // tasks handled before links get their turn
 	lingering   = time.Second
 )

@@ -60,8 +60,16 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 	return total, nil
 }
 
-// WriteEach gathers sends and submits them together.
+// WriteEach gathers sends and submits them together. That pays from two links
+// on; one is sent to as by Write.
 func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
+	if len(ids) == 1 {
+		n, err := l.Write(ids[0], block)
+		if taken[0] = int32(n); err != nil {
+			taken[0] = -1
+		}
+		return
+	}
 	l.settle()
 	l.each.ids, l.each.taken, l.each.block = ids, taken[:len(ids)], block
 	for i, id := range ids {

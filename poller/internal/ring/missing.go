@@ -29,6 +29,8 @@ func setupError(errno syscall.Errno) error {
 		return fmt.Errorf("%w: %s (io_uring_setup: %w)", ErrUnsupported, forbidden(), errno)
 	case unix.EINVAL:
 		return fmt.Errorf("%w: Linux 6.1 or newer is needed, this is %s (io_uring_setup: %w)", ErrUnsupported, release(), errno)
+	case unix.ENOMEM:
+		return fmt.Errorf("io_uring_setup: %w (perhaps RLIMIT_MEMLOCK, against which newer kernels count rings)", errno)
 	}
 	return os.NewSyscallError("io_uring_setup", errno)
 }

@@ -27,7 +27,7 @@ func TestSetupErrorsSayWhatIsMissing(t *testing.T) {
 		{unix.EACCES, true, "forbid"},
 		{unix.EINVAL, true, "Linux 6.1 or newer is needed, this is " + release()},
 		{unix.EMFILE, false, "too many open files"},
-		{unix.ENOMEM, false, "cannot allocate"},
+		{unix.ENOMEM, false, "RLIMIT_MEMLOCK"},
 	} {
 		err := setupError(c.errno)
 		if errors.Is(err, ErrUnsupported) != c.unsupported || !errors.Is(err, c.errno) || !strings.Contains(err.Error(), c.says) {
