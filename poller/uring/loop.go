@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	entries     = 256  // submissions gathered at most before one system call
-	completions = 2048 // what the kernel queues before it has to put some aside
-	tasksATurn  = 1024 // tasks handled before links get their turn
-	lingering   = time.Second
+	entries     = 256         // submissions gathered at most before one system call
+	completions = 2048        // what the kernel queues before it has to put some aside
+	tasksATurn  = 1024        // tasks handled before links get their turn
+	lingering   = time.Second // for requests to end before the ring does
 )
 
 // loop is one reactor and all that it owns.
@@ -153,10 +153,16 @@ func (l *loop) stop() {
 	}
 	l.runClosing()
 	l.calls.OnStop()
-	// The requests hold the sockets until they have ended.
-	for end := time.Now().Add(lingering); l.pending > 0 && time.Now().Before(end); {
+	l.linger()
+}
+
+// linger waits until the requests that were cancelled have ended, as they hold
+// the sockets.
+func (l *loop) linger() {
+	l.settle()
+	l.handleEvents()
+	for end := time.Now().Add(lingering); l.pending > 0 && time.Now().Before(end); l.handleEvents() {
 		l.ring.Wait(lingering)
-		l.handleEvents()
 	}
 }
 

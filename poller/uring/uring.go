@@ -1,7 +1,57 @@
 //go:build linux
 
-// Package uring is a reactor over io_uring: one thread and one ring a loop.
-// It needs Linux 6.1.
+// Package uring is a reactor over io_uring: one thread and one ring a loop. It
+// needs Linux 6.1.
+//
+// # How it is laid out
+//
+// package ring has the system calls. Here loop.go is the turn, link.go what is
+// kept of a link, and there is a file a verb (accept.go, read.go, write.go,
+// close.go), as in package raw.
+//
+//	submit, wait ─▶ completions ─▶ tasks ─▶ resumed rests ─▶ OnClose ─▶ OnTurn ─▶ submit, wait
+//
+// One system call begins a turn: it submits what the last one gathered, and
+// waits.
+//
+// # Reading
+//
+// A link has one receive under way that goes on (multishot), and holds no buffer
+// while nothing comes: the kernel takes one of the loop's when it needs it. When
+// they are all taken receives end, and begin again. Pause ends the receive only
+// if bytes come meanwhile; what the kernel had at hand by then is kept with the
+// rest, 32 buffers a link or little more.
+//
+// # Writing
+//
+// WriteEach submits its sends together, and a send that took all makes no
+// completion, so nothing comes back from a room that keeps up. Single writes are
+// send(2): a ring is no gain for one.
+//
+// # Memory
+//
+// What a request points to is on the heap or in mappings, and stays until the
+// kernel has done with it: the buffers of a loop live as long as its ring, and a
+// block is read within WriteEach only. Nothing on a stack is ever submitted.
+//
+// A receive under way costs kernel memory: 864 bytes a link on Linux 6.18 (256
+// of the request, 512 of its message, 96 of its poll), where epoll takes about
+// 200. That is the price of this engine where nearly all links are idle. A
+// million of them are 660 MB more.
+//
+// # What was tried and left
+//
+// Multishot accept tells no peer's address and knows no AcceptBatch: listeners
+// are polled, and accept4(2) does the rest. Registered files spare the counting
+// of references: on 4,000 sockets no difference was seen beside the send itself,
+// and a table of them is bound by RLIMIT_NOFILE as descriptors are. Sleeping in
+// the runtime's poller, as package raw does, would take two threads' wakes
+// instead of one, as the ring belongs to a thread.
+//
+// # Limits
+//
+// Since Linux 6.14 rings count against RLIMIT_MEMLOCK unless the process may
+// lock memory: about 80 KB a loop.
 package uring
 
 import (
