@@ -39,6 +39,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oortim/oort/bench/floor"
 	"github.com/oortim/oort/poller/engines"
 )
 
@@ -50,6 +51,7 @@ type Command struct {
 	MaxMessage int           `default:"16777216" help:"Bytes of a message, or of a TCP frame with its header, above which a link is closed."`
 	List       bool          `help:"Print the names of this platform's engines, and end."`
 	Drain      time.Duration `default:"2s" help:"How long to wait, when told to end, for links to end in order."`
+	Control    bool          `hidden:"" help:"Serve a conductor on standard input and output."`
 }
 
 // Examples are shown at the end of --help.
@@ -73,30 +75,39 @@ func (c *Command) Validate() error {
 	case c.Drain < 0:
 		return fmt.Errorf("--drain must not be negative, but is %v", c.Drain)
 	}
-	return nil
+	return engines.Check(c.Engine)
 }
 
 // Run serves until ctx is over. It prints a line when it listens, for scripts
 // and people, and one of what it did when it ends.
-func (c *Command) Run(ctx context.Context, out io.Writer, log *slog.Logger) error {
+func (c *Command) Run(ctx context.Context, in io.Reader, out io.Writer, log *slog.Logger) error {
 	if c.List {
 		_, err := fmt.Fprintln(out, strings.Join(engines.Names(), "\n"))
 		return err
 	}
-	s, err := Open(Config{Listen: c.Listen, Engine: c.Engine, Loops: c.Loops, MaxMessage: c.MaxMessage, Log: log})
+	b := &bare{taps: new(floor.Taps)}
+	s, err := Open(Config{Listen: c.Listen, Engine: c.Engine, Loops: c.Loops, MaxMessage: c.MaxMessage, Wrap: b.taps.Wrap, Log: log})
 	if err != nil {
 		return err
+	}
+	if c.Control {
+		err := serveConductor(ctx, in, out, s, b)
+		return errors.Join(err, c.stop(ctx, s))
 	}
 	addrs := join(s.Addrs())
 	fmt.Fprintf(out, "ready tcp=%s ws=%s engine=%s\n", addrs, addrs, s.Engine())
 	<-ctx.Done()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Drain)
-	defer cancel()
-	if err := s.Stop(drain); err != nil {
+	if err := c.stop(ctx, s); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, s.Stats())
 	return nil
+}
+
+func (c *Command) stop(ctx context.Context, s *Server) error {
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.Drain)
+	defer cancel()
+	return s.Stop(drain)
 }
 
 func join(addrs []net.Addr) string {

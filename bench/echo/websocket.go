@@ -34,10 +34,9 @@ func (l *loop) messages(k *link, in []byte) (used int) {
 	lim := ws.Limits{Message: l.maxMessage, Fragments: -1}
 	for k.stage == stageWS {
 		c, n, err := k.ws.Next(in[used:], lim)
-		var fault *ws.CloseError
-		if errors.As(err, &fault) {
-			l.n.refused.Add(1)
-			l.bye(k, fault.Code, fault.Reason)
+		if err != nil {
+			l.refuse(k, err)
+			break
 		}
 		if n == 0 {
 			break
@@ -49,6 +48,14 @@ func (l *loop) messages(k *link, in []byte) (used int) {
 		return len(in)
 	}
 	return used
+}
+
+// refuse tells what a Stream says to be wrong.
+func (l *loop) refuse(k *link, err error) {
+	l.n.refused.Add(1)
+	fault := &ws.CloseError{Code: ws.CodeProtocol}
+	errors.As(err, &fault) // as Stream.Next promises
+	l.bye(k, fault.Code, fault.Reason)
 }
 
 // bye sends the Close frame.

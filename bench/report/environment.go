@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -183,7 +184,7 @@ func readCPU(cpuinfo string) (model, virtual string) {
 		case "model name":
 			model = strings.TrimSpace(value)
 		case "flags":
-			if strings.Contains(value+" ", " hypervisor ") {
+			if slices.Contains(strings.Fields(value), "hypervisor") {
 				virtual = "yes"
 			}
 		case "": // the end of the first CPU

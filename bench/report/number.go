@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// number writes v with three significant digits or more, and thousands apart:
+// Number writes v with three significant digits or more, and thousands apart:
 // 0.0123, 4.80, 56.7, 15,000.
-func number(v float64) string {
+func Number(v float64) string {
 	abs := math.Abs(v)
 	decimals := 0
 	switch {
@@ -53,8 +53,16 @@ func short(v float64) string {
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
-// percent writes a change or a spread: 0.4 %, 12 %.
-func percent(v float64) string {
+// Times writes a ratio: 1.18 ×, 12.3 ×.
+func Times(v float64) string {
+	if v < 1 {
+		return strconv.FormatFloat(v, 'f', 2, 64) + " ×"
+	}
+	return Number(v) + " ×"
+}
+
+// Percent writes a change or a spread: 0.4 %, 12 %.
+func Percent(v float64) string {
 	if abs := math.Abs(v); abs != 0 && abs < 9.95 {
 		return strconv.FormatFloat(v, 'f', 1, 64) + " %"
 	}

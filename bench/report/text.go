@@ -72,12 +72,12 @@ func (c cell) text() string {
 	if !c.Known() {
 		return "–"
 	}
-	s := number(c.Median)
+	s := Number(c.Median)
 	if c.High > c.Low {
-		s += " ±" + percent(c.Percent())
+		s += " ±" + Percent(c.Percent())
 	}
 	if c.Ratio.N > 0 {
-		s += " " + number(c.Ratio.Median) + " ×"
+		s += " " + Times(c.Ratio.Median)
 	}
 	if c.Best {
 		s += " *"

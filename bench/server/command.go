@@ -58,5 +58,6 @@ func (s *Server) Methods() control.Methods {
 		MethodPush:      control.Func(s.Push),
 		MethodFloor:     control.Func(s.Floor),
 		MethodStats:     control.Func(s.Stats),
+		MethodProfile:   control.Func(s.profiler.profile),
 	}
 }

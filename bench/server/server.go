@@ -18,6 +18,7 @@ import (
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/oortim/oort/bench/floor"
 	"github.com/oortim/oort/comet"
 	cometrpc "github.com/oortim/oort/comet/rpc"
 	"github.com/oortim/oort/logic"
@@ -45,13 +46,14 @@ func RoomName(index uint32) string { return "bench://" + strconv.FormatUint(uint
 
 // Server is one server under test.
 type Server struct {
-	comet   *comet.Server
-	engine  poller.Engine
-	tcp     int // of the engine's addresses, how many take TCP; the others WebSocket
-	taps    []*tap
-	metrics *prometheus.Registry
-	applied offsets
-	ends    []func(context.Context) error // the last is called first
+	comet    *comet.Server
+	engine   poller.Engine
+	tcp      int // of the engine's addresses, how many take TCP; the others WebSocket
+	taps     floor.Taps
+	metrics  *prometheus.Registry
+	applied  offsets
+	profiler profiler
+	ends     []func(context.Context) error // the last is called first
 }
 
 // Open starts a server and waits until it lets links in.
@@ -88,11 +90,7 @@ func (s *Server) open(ctx context.Context, f *Flags, log *slog.Logger) error {
 // openEngine puts a tap between the engine and each loop's handler.
 func (s *Server) openEngine(spec string, o poller.Options) (poller.Engine, error) {
 	handler := o.NewHandler
-	o.NewHandler = func(l poller.Loop) poller.Handler {
-		t := &tap{Handler: handler(l), loop: l}
-		s.taps = append(s.taps, t)
-		return t
-	}
+	o.NewHandler = func(l poller.Loop) poller.Handler { return s.taps.Wrap(l, handler(l)) }
 	var err error
 	s.engine, err = engines.Open(spec, o)
 	return s.engine, err
@@ -147,7 +145,7 @@ func (s *Server) Close(ctx context.Context) error {
 		errs = append(errs, s.ends[i](ctx))
 	}
 	s.ends = nil
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.profiler.end())...)
 }
 
 // Addresses are where it listens.

@@ -24,10 +24,14 @@ var errProtocol = errors.New("malformed")
 //
 //	TCP        header │ body │ header │ body …
 //	WebSocket  ws header │ header │ body │ ws header │ header of op 9 │ header │ body │ header │ body …
+//
+// A WebSocket message may come in fragments, as echoes of long ones do, if the
+// first holds the frame's header and the stamp.
 type parser struct {
 	skip    uint32 // bytes of a body that are still to pass
-	message uint32 // bytes of the WebSocket message that are still to come, skip among them
+	payload uint32 // bytes of the WebSocket frame that are still to come
 	inBatch bool   // the message is an op 9, whose header has passed
+	goesOn  bool   // the message has another fragment
 }
 
 // item is what one step of a parser found.
@@ -46,20 +50,28 @@ const headLen = ws.MaxHeader + ws.MaxControl
 // body is valid as long as b. n == 0 without an item means that b ends too
 // early.
 func (p *parser) next(b []byte, overWS bool) (it item, found bool, n int, err error) {
-	if p.skip > 0 {
-		return item{}, false, p.pass(min(len(b), int(p.skip)), overWS), nil
-	}
-	if overWS && p.message == 0 {
+	if overWS && p.payload == 0 {
 		return p.messageHead(b)
 	}
+	if p.skip > 0 {
+		return item{}, false, p.pass(p.within(b, p.skip, overWS), overWS), nil
+	}
 	return p.frameHead(b, overWS)
+}
+
+// within is how many of limit bytes are in b, and in the WebSocket frame.
+func (p *parser) within(b []byte, limit uint32, overWS bool) int {
+	if overWS {
+		limit = min(limit, p.payload)
+	}
+	return min(len(b), int(limit))
 }
 
 // pass lets n bytes of a body go by.
 func (p *parser) pass(n int, overWS bool) int {
 	p.skip -= uint32(n)
 	if overWS {
-		p.message -= uint32(n)
+		p.payload -= uint32(n)
 	}
 	return n
 }
@@ -80,18 +92,20 @@ func (p *parser) messageHead(b []byte) (it item, found bool, n int, err error) {
 			return item{}, false, 0, nil
 		}
 		return item{control: h.Op, body: b[n:end:end]}, true, end, nil
-	case h.Op != ws.OpBinary || !h.Fin:
-		// A message of the protocol is one binary frame.
-		return item{}, false, 0, fmt.Errorf("%w: opcode %d, fin %v", errProtocol, h.Op, h.Fin)
-	case h.Len < frame.HeaderLen || h.Len > maxBody:
-		return item{}, false, 0, fmt.Errorf("%w: a message of %d bytes", errProtocol, h.Len)
+	case p.goesOn && (h.Op != ws.OpContinuation || h.Len > int64(p.skip) || h.Fin && h.Len != int64(p.skip)):
+		return item{}, false, 0, fmt.Errorf("%w: opcode %d of %d bytes where a fragment of %d was to come", errProtocol, h.Op, h.Len, p.skip)
+	case !p.goesOn && (h.Op != ws.OpBinary || h.Len < frame.HeaderLen || h.Len > maxBody):
+		return item{}, false, 0, fmt.Errorf("%w: a message of opcode %d and %d bytes", errProtocol, h.Op, h.Len)
 	}
-	p.message, p.inBatch = uint32(h.Len), false
+	p.payload, p.inBatch, p.goesOn = uint32(h.Len), false, !h.Fin
 	return item{}, false, n, nil
 }
 
 // frameHead reads a frame's header and as much of the body as is there.
 func (p *parser) frameHead(b []byte, overWS bool) (it item, found bool, n int, err error) {
+	if overWS && p.payload < frame.HeaderLen {
+		return item{}, false, 0, fmt.Errorf("%w: a batch ends with %d bytes of a frame", errProtocol, p.payload)
+	}
 	if len(b) < frame.HeaderLen {
 		return item{}, false, 0, nil
 	}
@@ -102,13 +116,13 @@ func (p *parser) frameHead(b []byte, overWS bool) (it item, found bool, n int, e
 	it = item{op: frame.Op(binary.BigEndian.Uint32(b[8:])), seq: binary.BigEndian.Uint32(b[12:])}
 	if overWS && it.op == frame.OpBatch {
 		p.inBatch = true
-		p.message -= frame.HeaderLen
+		p.payload -= frame.HeaderLen
 		return item{}, false, frame.HeaderLen, nil
 	}
 	if len(b) < frame.HeaderLen+min(length-frame.HeaderLen, stamp.Len) {
 		return item{}, false, 0, nil
 	}
-	n = min(len(b), length)
+	n = p.within(b, uint32(length), overWS)
 	it.body = b[frame.HeaderLen:n:n]
 	p.skip = uint32(length)
 	return it, true, p.pass(n, overWS), nil
@@ -124,10 +138,22 @@ func (p *parser) check(b []byte, overWS bool) (length int, err error) {
 		return 0, fmt.Errorf("%w: package length %d", errProtocol, size)
 	case binary.BigEndian.Uint16(b[4:]) != frame.HeaderLen || binary.BigEndian.Uint16(b[6:]) > frame.Version:
 		return 0, fmt.Errorf("%w: header %x", errProtocol, b[:frame.HeaderLen])
-	case op == frame.OpBatch && (!overWS || p.inBatch):
+	case op == frame.OpBatch && (!overWS || p.inBatch || p.goesOn):
 		return 0, fmt.Errorf("%w: a batch where none may be", errProtocol)
-	case overWS && p.inBatch && size > p.message, overWS && !p.inBatch && size != p.message:
-		return 0, fmt.Errorf("%w: package length %d in a message of which %d bytes remain", errProtocol, size, p.message)
+	case overWS && !p.fits(size):
+		return 0, fmt.Errorf("%w: package length %d in a message of which %d bytes are here", errProtocol, size, p.payload)
 	}
 	return int(size), nil
+}
+
+// fits says whether a frame of size bytes may begin here in a WebSocket
+// message.
+func (p *parser) fits(size uint32) bool {
+	switch {
+	case p.goesOn:
+		return size >= p.payload && p.payload >= min(size, frame.HeaderLen+stamp.Len)
+	case p.inBatch:
+		return size <= p.payload
+	}
+	return size == p.payload
 }

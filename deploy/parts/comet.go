@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -28,8 +30,10 @@ import (
 type CometFlags struct {
 	TCP    []string `name:"tcp" default:"127.0.0.1:3101" placeholder:"HOST:PORT" help:"Where clients connect by TCP; several with commas; empty for none. An address also in --ws serves both."`
 	WS     []string `name:"ws" default:"127.0.0.1:3102" placeholder:"HOST:PORT" help:"Where clients connect by WebSocket (path /sub)."`
-	Engine string   `default:"auto" enum:"auto,epoll,kqueue,std,gnet,netpoll" help:"I/O engine: ${enum}; auto takes the platform's reactor, std is a goroutine a link, gnet and netpoll are the libraries of that name."`
+	Engine string   `default:"auto" placeholder:"ENGINE" help:"I/O engine: auto takes the platform's reactor (epoll, kqueue), std is a goroutine a link, gnet and netpoll are the libraries of that name. Options of an engine follow with plus, as in epoll+locked; an unknown one is answered by what there is."`
 	Loops  int      `default:"0" help:"Reactor loops; 0: one a CPU."`
+
+	PrivateFDs bool `name:"private-fds" help:"Give each loop a descriptor table of its own, so that the process may hold loops x RLIMIT_NOFILE links; the same as +private at --engine (epoll only)."`
 
 	MaxLinks         int           `default:"0" help:"Links in all; 0: what the descriptor limit allows."`
 	MaxFrame         int           `default:"4112" help:"Largest frame of a client, in bytes, header and body."`
@@ -49,15 +53,20 @@ type CometFlags struct {
 	RequireOrigin    bool          `help:"Refuse a WebSocket without Origin."`
 }
 
-// reserve is how many descriptors are kept for everything that is no link.
+// reserve is how many descriptors of a table are kept for everything that is no
+// link.
 const reserve = 256
 
 func (f *CometFlags) config(server ident.Server, log *slog.Logger) (comet.Config, error) {
+	engine, err := f.engine()
+	if err != nil {
+		return comet.Config{}, err
+	}
 	cfg := comet.Config{
 		Server: server, Loops: f.Loops, Origins: f.Origins, RequireOrigin: f.RequireOrigin, Log: log,
-		Engine: f.openEngine,
+		Engine: func(o poller.Options) (poller.Engine, error) { return engines.Open(engine, o) },
 		Limits: comet.Limits{
-			Links: f.links(), Frame: f.MaxFrame, Early: f.MaxEarly, Outbox: f.MaxOutbox, Rooms: f.MaxRooms,
+			Links: f.links(engine), Frame: f.MaxFrame, Early: f.MaxEarly, Outbox: f.MaxOutbox, Rooms: f.MaxRooms,
 			Rate: f.LinkRate, Burst: f.LinkBurst, SourceLinks: f.SourceLinks, SourceRate: f.SourceRate,
 		},
 		Times: comet.Times{
@@ -81,12 +90,27 @@ func (f *CometFlags) config(server ident.Server, log *slog.Logger) (comet.Config
 	return cfg, nil
 }
 
-func (f *CometFlags) openEngine(o poller.Options) (poller.Engine, error) {
-	if f.Engine == "auto" {
-		return engines.Open("", o)
+// engine is the spec of the engine that is asked for.
+func (f *CometFlags) engine() (spec string, err error) {
+	spec = f.Engine
+	if options, ok := strings.CutPrefix(spec, "auto"); ok && (options == "" || options[0] == '+') {
+		spec = options
 	}
-	return engines.Open(f.Engine, o)
+	if err := engines.Check(spec); err != nil {
+		return "", ops.Usagef("--engine %q: %w", f.Engine, err)
+	}
+	if !f.PrivateFDs || private(spec) {
+		return spec, nil
+	}
+	spec += "+private"
+	if err := engines.Check(spec); err != nil {
+		return "", ops.Usagef("--private-fds with --engine %q: %w", f.Engine, err)
+	}
+	return spec, nil
 }
+
+// private says whether each loop of an engine has a descriptor table of its own.
+func private(spec string) bool { return slices.Contains(strings.Split(spec, "+"), "private") }
 
 // some leaves out what is empty: --tcp "" means none.
 func some(list []string) (out []string) {
@@ -98,8 +122,9 @@ func some(list []string) (out []string) {
 	return out
 }
 
-// links is the limit of links: a link is a descriptor.
-func (f *CometFlags) links() int {
+// links is the limit of links: a link is a descriptor, of the process or of its
+// loop.
+func (f *CometFlags) links(engine string) int {
 	if f.MaxLinks > 0 {
 		return f.MaxLinks
 	}
@@ -107,7 +132,16 @@ func (f *CometFlags) links() int {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &lim) != nil {
 		return 0
 	}
-	return int(min(max(int64(lim.Cur)-reserve, 64), 1<<24))
+	const most = 1 << 24
+	links := max(int(min(lim.Cur, most))-reserve, 64)
+	if private(engine) {
+		loops := f.Loops
+		if loops == 0 {
+			loops = runtime.NumCPU()
+		}
+		links = min(links*loops, most)
+	}
+	return links
 }
 
 // Comet is `oort comet`.

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -248,15 +251,28 @@ func warmUp(t *testing.T) {
 	ln.Close()
 }
 
-// descriptors lists the process's descriptors but the one it lists them by.
+// descriptors lists those of the process, and those of threads that have a
+// table of their own (unshare(2), CLONE_FILES).
 func descriptors(t *testing.T) []string {
-	entries, err := os.ReadDir("/dev/fd")
-	if err != nil {
+	shared := table(t, "/dev/fd")
+	list := shared
+	threads, _ := filepath.Glob("/proc/self/task/*/fd") // none where there is no such thing
+	for _, thread := range threads {
+		if own := table(t, thread); !slices.Equal(own, shared) {
+			list = append(list, own...)
+		}
+	}
+	return list
+}
+
+// table lists the descriptors in dir, but the one it lists them by.
+func table(t *testing.T, dir string) (list []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // a thread that has ended
 		t.Fatal(err)
 	}
-	var list []string
 	for _, e := range entries {
-		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+		if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil {
 			list = append(list, fmt.Sprintf("%s → %s", e.Name(), to))
 		}
 	}

@@ -55,32 +55,21 @@ func BenchmarkPost(b *testing.B) {
 	}
 }
 
-// BenchmarkSleep compares ways for a loop to sleep: parked is what poll does,
-// blocked is a locked thread in epoll_wait. "paced" wakes it 900 times a
-// second and tells what a wake costs in processor time; "hurried" wakes it
+// BenchmarkSleep compares ways for a loop to sleep. "paced" wakes it 900 times
+// a second and tells what a wake costs in processor time; "hurried" wakes it
 // again as soon as it has answered.
 func BenchmarkSleep(b *testing.B) {
 	for _, pace := range []struct {
 		name string
 		d    time.Duration
 	}{{"paced", time.Second / 900}, {"hurried", 0}} {
-		b.Run("parked/"+pace.name, func(b *testing.B) {
-			benchSleep(b, pace.d, false, func(p *poll) { p.wait(-1, func() bool { return true }) })
-		})
-		b.Run("blocked/"+pace.name, func(b *testing.B) {
-			benchSleep(b, pace.d, true, func(p *poll) {
-				for {
-					if n, err := unix.EpollWait(p.fd, p.events[:], -1); n > 0 || err != unix.EINTR {
-						return
-					}
-				}
-			})
-		})
+		b.Run("parked/"+pace.name, func(b *testing.B) { benchSleep(b, pace.d, Options{}) })
+		b.Run("blocked/"+pace.name, func(b *testing.B) { benchSleep(b, pace.d, Options{Locked: true}) })
 	}
 }
 
-func benchSleep(b *testing.B, pace time.Duration, locked bool, wait func(*poll)) {
-	p, err := openPoll()
+func benchSleep(b *testing.B, pace time.Duration, how Options) {
+	p, err := openPoll(how)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -94,12 +83,13 @@ func benchSleep(b *testing.B, pace time.Duration, locked bool, wait func(*poll))
 	p.change(pair[0], 1, 1, 0, armedIn)
 	acks := make(chan bool)
 	go func() {
-		if locked {
+		if how.Locked {
 			runtime.LockOSThread() // the thread ends with the goroutine
 		}
 		buf := make([]byte, 1)
 		for range b.N {
-			wait(p)
+			for p.wait(-1, func() bool { return true }) == 0 {
+			}
 			sock.Recv(pair[0], buf)
 			acks <- true
 		}
@@ -116,7 +106,7 @@ func benchSleep(b *testing.B, pace time.Duration, locked bool, wait func(*poll))
 // BenchmarkWake compares ways to end the sleep of a parked loop: deadline is
 // what poll.wake does, eventfd is a descriptor in the epoll set.
 func BenchmarkWake(b *testing.B) {
-	p, err := openPoll()
+	p, err := openPoll(Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -166,7 +156,7 @@ func BenchmarkWriteEach(b *testing.B) {
 	var fds []int32
 	r.do(func(l *loop) {
 		for _, id := range ids {
-			fds = append(fds, l.links.at(id.Slot).fd)
+			fds = append(fds, l.links.Find(id).fd)
 		}
 	})
 	block, taken := make([]byte, 26), make([]int32, links)

@@ -3,12 +3,14 @@
 package raw
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/poller/internal/calls"
 	"github.com/oortim/oort/poller/internal/rest"
+	"github.com/oortim/oort/poller/internal/slots"
 	"github.com/oortim/oort/poller/internal/sock"
 	"github.com/oortim/oort/poller/internal/taskq"
 )
@@ -24,6 +26,7 @@ type loop struct {
 	// immutable after Open
 	index  int
 	engine *engine
+	ready  func() bool // tasks.Sleep; made once, as it would be allocated each turn
 
 	// safe from anywhere
 	calls        calls.Handler
@@ -33,13 +36,15 @@ type loop struct {
 
 	// owned by the loop
 	poll      *poll
-	links     table
+	links     slots.Table[link]
 	rests     rest.Table
-	resumed   []poller.ID // links whose rest is to be delivered
+	resumed   []poller.ID // links whose rest is to be delivered, or that are to be read without an event
 	closing   []closing   // links whose OnClose is due, in order of marking
 	listeners []listener
 	budget    int         // accepts left in this turn
 	retry     time.Time   // when paused listeners are tried again; zero if none is paused
+	reserve   []int       // descriptors kept for the connects that wait when there are no others
+	full      bool        // the reserve is spent: what waits is accepted, then accept pauses
 	buf       []byte      // what links are read into
 	vec       sock.Vector // scratch of Writev
 }
@@ -51,12 +56,13 @@ type closing struct {
 }
 
 func newLoop(e *engine, index int) (*loop, error) {
-	p, err := openPoll()
+	p, err := openPoll(e.how)
 	if err != nil {
 		return nil, err
 	}
 	l := &loop{index: index, engine: e, poll: p, buf: make([]byte, readSize)}
 	l.tasks = taskq.New(e.opts.Queue, p.wake)
+	l.ready = l.tasks.Sleep
 	return l, nil
 }
 
@@ -65,6 +71,10 @@ func (l *loop) Post(t poller.Task) bool { return l.tasks.Put(t) }
 
 func (l *loop) run() {
 	defer l.engine.ended()
+	if l.engine.how.Locked {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+	}
 	for wait := time.Duration(0); !l.engine.stopping.Load(); {
 		wait = l.turn(wait)
 	}
@@ -74,7 +84,7 @@ func (l *loop) run() {
 // turn runs one turn after sleeping for wait at most, and returns how long
 // the next may sleep.
 func (l *loop) turn(wait time.Duration) time.Duration {
-	n := l.poll.wait(wait, l.tasks.Sleep)
+	n := l.poll.wait(wait, l.ready)
 	l.tasks.Awake()
 	l.budget = l.engine.opts.AcceptBatch
 	for i := range n {
@@ -98,7 +108,9 @@ func (l *loop) stop() {
 	l.runResumed()
 	l.runClosing()
 	l.calls.OnTurn(time.Now())
-	l.links.each(func(id poller.ID) { l.Close(id, poller.ErrStopped) })
+	for id := range l.links.Open() {
+		l.Close(id, poller.ErrStopped)
+	}
 	l.runClosing()
 	l.calls.OnStop()
 	l.poll.close()
@@ -113,14 +125,14 @@ func (l *loop) handle(slot, gen uint32, r ready) {
 		return
 	}
 	id := poller.ID{Slot: slot, Gen: gen}
-	k := l.links.find(id)
+	k := l.links.Find(id)
 	if k == nil {
 		return // of an earlier tenant, or marked in this turn
 	}
 	if r.writable() && k.flag.has(owed) {
 		l.writable(id, k)
 	}
-	if r.readable() && !k.flag.has(marked) {
+	if r.readable() && l.isOpen(id) {
 		l.readable(id, k, r.hangup())
 	}
 }
@@ -149,8 +161,12 @@ func (l *loop) nextWait(asked time.Duration, now time.Time) time.Duration {
 	return asked
 }
 
-// arm tells the kernel what to report of k, if that has changed.
-func (l *loop) arm(slot uint32, k *link) {
+// arm tells the kernel what to report of k, if that has changed. An
+// edge-triggered link is armed for good.
+func (l *loop) arm(id poller.ID, k *link) {
+	if k.flag.has(armedEdge) {
+		return
+	}
 	want := flag(0)
 	if !k.flag.has(muted) {
 		want |= armedIn
@@ -162,8 +178,8 @@ func (l *loop) arm(slot uint32, k *link) {
 	if want == have {
 		return
 	}
-	if err := l.poll.change(int(k.fd), slot, k.gen, have, want); err != nil {
-		l.Close(poller.ID{Slot: slot, Gen: k.gen}, err)
+	if err := l.poll.change(int(k.fd), id.Slot, id.Gen, have, want); err != nil {
+		l.Close(id, err)
 		return
 	}
 	k.flag = k.flag&^(armedIn|armedOut) | want

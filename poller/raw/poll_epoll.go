@@ -3,8 +3,8 @@
 package raw
 
 import (
+	"math"
 	"os"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -14,82 +14,61 @@ import (
 const (
 	engineName = "epoll"
 	batch      = 256 // events taken at once
+	noSlot     = ^uint32(0)
 )
 
 // poll waits for events of one loop, by epoll.
-//
-// A loop that sleeps parks its goroutine in the runtime's poller, in which the
-// loop's own epoll descriptor is registered, and keeps no thread. On two busy
-// cores, waking a loop by a byte on a socket and hearing from it takes
-//
-//	                              as fast as it goes         500 times a second
-//	parked                         8 µs of CPU, 110,000/s     90 µs of CPU
-//	locked thread in epoll_wait   25 µs of CPU,  15,000/s    120 µs of CPU
-//
-// where the slow figures include the timer that paces them.
-//
-//	go test -run xxx -bench Sleep ./poller/raw
 type poll struct {
 	// immutable
-	fd   int
-	file *os.File        // fd as the runtime's poller knows it; owns it
-	conn syscall.RawConn // of file
-	try  func(uintptr) bool
+	fd      int
+	sleeper sleeper
 
 	// owned by the loop
-	n      int  // events at hand
-	timed  bool // file has, or had, a read deadline
+	n      int // events at hand
 	events [batch]unix.EpollEvent
 }
 
-func openPoll() (*poll, error) {
+// sleeper is a way to wait for a poll that has no event now.
+type sleeper interface {
+	// sleep takes events, of which it waits for the first: for d, or for ever
+	// if d is negative. Before it sleeps it asks ready, and does not if that
+	// says no.
+	sleep(d time.Duration, ready func() bool)
+	// wake ends a sleep, or keeps the loop from the one that it has declared to
+	// ready. One that comes late costs the loop a turn. Safe from anywhere.
+	wake()
+	// close releases what the sleeper holds, and fd.
+	close()
+}
+
+func openPoll(how Options) (*poll, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // makes NewFile register it
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
+	p := &poll{fd: fd}
+	if how.Locked || how.Private {
+		p.sleeper, err = openBlocked(p)
+	} else {
+		p.sleeper, err = openParked(p)
 	}
-	p := &poll{fd: fd, file: os.NewFile(uintptr(fd), "epoll")}
-	p.try = func(uintptr) bool { return p.take() != 0 }
-	if p.conn, err = p.file.SyscallConn(); err != nil {
-		_ = p.file.Close()
+	if err != nil {
 		return nil, err
 	}
-	return p, p.file.SetReadDeadline(time.Time{}) // fails unless it was registered
+	return p, nil
 }
 
 // wait returns the number of events, which event then tells. If there is none
-// it sleeps for d, for ever if d is negative, until wake; before it sleeps it
-// asks ready, and does not if that says no.
+// it sleeps for d at most, for ever if d is negative.
 func (p *poll) wait(d time.Duration, ready func() bool) int {
-	if p.take() != 0 || d == 0 {
-		return max(p.n, 0)
+	if p.take() == 0 && d != 0 {
+		p.sleeper.sleep(d, ready)
 	}
-	p.deadline(d)
-	if !ready() {
-		return 0
-	}
-	p.n = 0
-	if p.conn.Read(p.try) != nil { // the deadline, or a wake, which left one
-		p.timed = true
-	}
-	return max(p.n, 0)
+	return p.n
 }
 
-// deadline must be set before the loop declares that it sleeps, lest it undo
-// a wake.
-func (p *poll) deadline(d time.Duration) {
-	switch {
-	case d > 0:
-		_ = p.file.SetReadDeadline(time.Now().Add(d))
-		p.timed = true
-	case p.timed:
-		_ = p.file.SetReadDeadline(time.Time{})
-		p.timed = false
-	}
-}
+func (p *poll) wake()  { p.sleeper.wake() }
+func (p *poll) close() { p.sleeper.close() }
 
 // take asks the kernel for events without waiting.
 func (p *poll) take() int {
@@ -101,15 +80,6 @@ func (p *poll) take() int {
 	}
 	return p.n
 }
-
-// wake ends a sleep. It needs no eventfd: a loop asleep is a goroutine with a
-// deadline, and one that is past makes it run, without a system call. A wake
-// and the answer take 1 µs of CPU; by an eventfd in the epoll set they take
-// 4 (go test -run xxx -bench Wake ./poller/raw). A wake that comes late, for
-// a loop that has woken by itself, costs it one turn.
-func (p *poll) wake() { _ = p.file.SetReadDeadline(time.Unix(0, 1)) }
-
-func (p *poll) close() { _ = p.file.Close() }
 
 // ready is what the kernel says of one descriptor.
 type ready uint32
@@ -137,6 +107,9 @@ func (p *poll) change(fd int, slot, gen uint32, have, want flag) error {
 	}
 	if want.has(armedOut) {
 		e.Events |= unix.EPOLLOUT
+	}
+	if want.has(armedEdge) {
+		e.Events = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET&math.MaxUint32
 	}
 	op := unix.EPOLL_CTL_MOD
 	switch {

@@ -40,7 +40,7 @@ type poll struct {
 // name is what change was told of a descriptor.
 type name struct{ slot, gen uint32 }
 
-func openPoll() (*poll, error) {
+func openPoll(Options) (*poll, error) {
 	fd, err := unix.Kqueue()
 	if err != nil {
 		return nil, os.NewSyscallError("kqueue", err)

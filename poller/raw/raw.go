@@ -14,10 +14,11 @@
 //
 //	wait ─▶ events ─▶ tasks ─▶ resumed rests ─▶ OnClose ─▶ OnTurn ─▶ wait
 //
-// Events are level-triggered: what one turn leaves is reported again by the
-// next, so no link can keep the loop by sending much. A descriptor is closed
-// only after all events of its turn, and what an event names is a slot and a
-// generation, so an event never reaches a later tenant of either.
+// Events are level-triggered, unless Options say otherwise: what one turn
+// leaves is reported again by the next, so no link can keep the loop by sending
+// much. A descriptor is closed only after all events of its turn, and what an
+// event names is a slot and a generation, so an event never reaches a later
+// tenant of either.
 package raw
 
 import (
@@ -32,8 +33,10 @@ import (
 // Open but for the atomic ones.
 type engine struct {
 	opts  poller.Options
+	how   Options
 	addrs []net.Addr
 	loops []*loop
+	atEnd func() // after the last loop, before done; nil for nothing
 
 	deaf     atomic.Bool // listeners are to be closed
 	stopping atomic.Bool
@@ -41,41 +44,60 @@ type engine struct {
 	done     chan struct{} // closed when running falls to 0
 }
 
+// Open is Options{}.Open.
+func Open(o poller.Options) (poller.Engine, error) { return Options{}.Open(o) }
+
 // Open listens on every address of o and starts the loops.
 //
 // Each loop has listening sockets of its own and the kernel deals the connects
 // between them (on macOS, which does not deal, the loops share one). An
 // address that another process listens on is an error that wraps
 // syscall.EADDRINUSE, even if that process would share it.
-func Open(o poller.Options) (poller.Engine, error) {
+func (how Options) Open(o poller.Options) (poller.Engine, error) {
 	o, err := o.WithDefaults()
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{opts: o, done: make(chan struct{})}
-	for i := range o.Loops {
-		l, err := newLoop(e, i)
-		if err != nil {
-			e.abandon()
-			return nil, err
-		}
-		e.loops = append(e.loops, l)
+	if err := how.check(); err != nil {
+		return nil, err
 	}
-	if err := e.listen(); err != nil {
+	e := &engine{opts: o, how: how, done: make(chan struct{})}
+	if err := e.prepare(); err != nil {
 		e.abandon()
 		return nil, err
 	}
-	for _, l := range e.loops {
-		if err := l.calls.Open(o, l); err != nil {
+	e.running.Store(int32(o.Loops))
+	if how.Private {
+		if err := e.startPrivate(); err != nil {
 			e.abandon()
 			return nil, err
 		}
+		return e, nil
 	}
-	e.running.Store(int32(o.Loops))
 	for _, l := range e.loops {
 		go l.run()
 	}
 	return e, nil
+}
+
+// prepare makes the loops, with all that they need, but does not start them.
+func (e *engine) prepare() error {
+	for i := range e.opts.Loops {
+		l, err := newLoop(e, i)
+		if err != nil {
+			return err
+		}
+		e.loops = append(e.loops, l)
+	}
+	if err := e.listen(); err != nil {
+		return err
+	}
+	for _, l := range e.loops {
+		if err := l.calls.Open(e.opts, l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // abandon releases what a failed Open had opened. No loop runs yet.
@@ -86,7 +108,7 @@ func (e *engine) abandon() {
 	}
 }
 
-func (e *engine) Name() string      { return engineName }
+func (e *engine) Name() string      { return engineName + e.how.String() }
 func (e *engine) Addrs() []net.Addr { return e.addrs }
 
 func (e *engine) Loops() []poller.Loop {
@@ -131,7 +153,14 @@ func (e *engine) kick() {
 }
 
 func (e *engine) ended() {
-	if e.running.Add(-1) == 0 {
+	switch {
+	case e.running.Add(-1) > 0:
+	case e.atEnd == nil:
 		close(e.done)
+	default:
+		go func() { // on a thread that shares the process's descriptors
+			e.atEnd()
+			close(e.done)
+		}()
 	}
 }

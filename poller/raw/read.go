@@ -11,15 +11,30 @@ import (
 	"github.com/oortim/oort/poller/internal/sock"
 )
 
-// readable reads a link once, or to its end if the peer has hung up.
+// readsATurn is how often an edge-triggered link is read in a turn, if each
+// time it had as much as was asked for. Then others get their turn.
+const readsATurn = 4
+
+// readable reads what has come: once, as the kernel will report again what is
+// left, or to the end if the peer has hung up. An edge-triggered link is read
+// until it has no more, and left for the next turn if that takes long.
 func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 	if k.flag.has(redeliver) {
 		l.redeliver(id, k)
 	}
-	for !k.flag.has(marked) {
+	if k.flag.has(unread) {
+		k.flag &^= unread
+		hangup = true // maybe: what came with an earlier event is forgotten
+	}
+	edge := k.flag.has(armedEdge)
+	for reads := 0; l.isOpen(id); reads++ {
 		if k.flag.has(paused) {
-			k.flag |= muted
-			l.arm(id.Slot, k)
+			l.mute(id, k)
+			return
+		}
+		if reads == readsATurn && edge {
+			k.flag |= unread
+			l.resumed = append(l.resumed, id)
 			return
 		}
 		asked := l.room(k)
@@ -27,8 +42,9 @@ func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 		switch {
 		case n > 0:
 			l.deliver(id, k, l.buf[:n:n])
-			if n == asked || !hangup {
-				return // what more there is makes an event of the next turn
+			all := n < asked // more than that would have filled the buffer
+			if all && !hangup || !all && !edge {
+				return
 			}
 		case errno == 0:
 			l.Close(id, poller.ErrPeerClosed)
@@ -38,6 +54,16 @@ func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 			l.Close(id, os.NewSyscallError("recv", errno))
 		}
 	}
+}
+
+// mute remembers that a paused link has bytes, or its end, to be read.
+func (l *loop) mute(id poller.ID, k *link) {
+	if k.flag.has(armedEdge) {
+		k.flag |= unread
+		return
+	}
+	k.flag |= muted
+	l.arm(id, k)
 }
 
 // room is how much may be read of k: so much that it could all be left unused
@@ -58,7 +84,7 @@ func (l *loop) deliver(id poller.ID, k *link, fresh []byte) {
 	}
 	left := l.calls.OnData(id, in[:len(in):len(in)])
 	switch {
-	case k.flag.has(marked):
+	case !l.isOpen(id):
 		// its rest goes when it is closed
 	case len(left) == 0:
 		l.rests.Free(k.rest)
@@ -74,13 +100,13 @@ func (l *loop) deliver(id poller.ID, k *link, fresh []byte) {
 // Pause only marks: nearly always the handler resumes before the peer sends
 // more, and then the kernel need not be told.
 func (l *loop) Pause(id poller.ID) {
-	if k := l.links.find(id); k != nil {
+	if k := l.links.Find(id); k != nil {
 		k.flag |= paused
 	}
 }
 
 func (l *loop) Resume(id poller.ID) {
-	k := l.links.find(id)
+	k := l.links.Find(id)
 	if k == nil || !k.flag.has(paused) {
 		return
 	}
@@ -92,18 +118,23 @@ func (l *loop) Resume(id poller.ID) {
 	}
 	if k.flag.has(muted) {
 		k.flag &^= muted
-		l.arm(id.Slot, k)
+		l.arm(id, k)
 	}
 }
 
-// runResumed delivers the rests of the links that were resumed so far. One
-// that is resumed again meanwhile waits for the next turn.
+// runResumed delivers the rests of the links that were resumed so far, and
+// reads those of which no event will tell. One that is resumed again meanwhile
+// waits for the next turn.
 func (l *loop) runResumed() {
 	n := len(l.resumed)
 	for i := range n {
 		id := l.resumed[i]
-		if k := l.links.find(id); k != nil && k.flag.has(redeliver) {
+		k := l.links.Find(id)
+		if k != nil && k.flag.has(redeliver) {
 			l.redeliver(id, k)
+		}
+		if l.isOpen(id) && k.flag.has(unread) {
+			l.readable(id, k, false)
 		}
 	}
 	l.resumed = l.resumed[:copy(l.resumed, l.resumed[n:])]

@@ -51,7 +51,9 @@ type rig struct {
 	echo   *echo
 }
 
-func newRig(tb testing.TB, size int) *rig {
+func newRig(tb testing.TB, size int) *rig { return newRigHow(tb, Options{}, size) }
+
+func newRigHow(tb testing.TB, how Options, size int) *rig {
 	r := &rig{tb: tb, echo: &echo{size: size, ids: make(chan poller.ID, 1), wait: -1}}
 	o := poller.Options{Loops: 1, Listen: []string{"127.0.0.1:0"}}
 	o.NewHandler = func(l poller.Loop) poller.Handler {
@@ -59,7 +61,7 @@ func newRig(tb testing.TB, size int) *rig {
 		return r.echo
 	}
 	var err error
-	if r.engine, err = Open(o); err != nil {
+	if r.engine, err = how.Open(o); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {

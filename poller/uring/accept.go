@@ -4,13 +4,13 @@ package uring
 
 import (
 	"errors"
-	"net/netip"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/accept"
 )
 
 // acceptPause is how long a loop that ran out of descriptors waits before it
@@ -39,21 +39,12 @@ func (l *loop) accept(i int) {
 			l.welcome(i, ln, fd, peer)
 		case errors.Is(err, syscall.EAGAIN):
 			return
-		case ofOneConnect(err):
+		case accept.OfOneConnect(err):
 			l.budget--
 		default:
 			l.pauseAccept() // EMFILE, ENFILE, ENOBUFS, ENOMEM, or what we never heard of
 		}
 	}
-}
-
-func ofOneConnect(err error) bool {
-	switch err {
-	case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.ENETDOWN,
-		unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ETIMEDOUT:
-		return true
-	}
-	return false
 }
 
 // welcome makes a link of fd.
@@ -62,26 +53,10 @@ func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) {
 	id, k := l.links.Add()
 	k.fd = int32(fd)
 	l.accepted.Add(1)
-	c := poller.Conn{Listener: i, Local: ln.local, Remote: addrPort(peer)}
-	if ln.every {
-		if own, err := unix.Getsockname(fd); err == nil {
-			c.Local = addrPort(own)
-		}
-	}
-	l.calls.OnOpen(id, c)
+	l.calls.OnOpen(id, poller.Conn{Listener: i, Local: ln.local.Of(fd), Remote: accept.AddrPort(peer)})
 	if l.links.Find(id) != nil {
 		l.hear(id, k)
 	}
-}
-
-func addrPort(sa unix.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return plain(netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)))
-	}
-	return netip.AddrPort{}
 }
 
 // pauseAccept leaves all listeners alone for a while: descriptors are the whole

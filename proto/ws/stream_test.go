@@ -3,6 +3,7 @@ package ws
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -145,15 +146,14 @@ func TestStreamMessagesAreSeparate(t *testing.T) {
 	}
 }
 
-// A message longer than anybody wants to hold: 16 MiB in one frame, as chunks,
-// and 4 MiB in 65,536 fragments.
-func TestStreamLong(t *testing.T) {
-	const size = 16 << 20
-	b := AppendMasked(nil, OpBinary, true, key, bytes.Repeat([]byte("0123456789abcdef"), size/16))
+// A message longer than anybody wants to hold, in one frame: 4 MiB as chunks.
+func TestStreamLongFrame(t *testing.T) {
+	const size, pattern = 4 << 20, "0123456789abcdef"
+	b := AppendMasked(nil, OpBinary, true, key, bytes.Repeat([]byte(pattern), size/len(pattern)))
 	var s Stream
 	for got := 0; got < size; {
-		c, n, err := s.Next(b[:min(len(b), 1460)], Limits{Message: size})
-		if err != nil || n == 0 || c.At() != got || c.Payload[0] != "0123456789abcdef"[got%16] {
+		c, n, err := s.Next(b[:min(len(b), 14_601)], Limits{Message: size})
+		if err != nil || n == 0 || c.At() != got || c.Payload[0] != pattern[got%16] {
 			t.Fatalf("at %d: %+v, %d, %v", got, c, n, err)
 		}
 		got, b = got+len(c.Payload), b[n:]
@@ -161,15 +161,23 @@ func TestStreamLong(t *testing.T) {
 	if _, _, err := s.Next(AppendMasked(nil, OpBinary, true, key, make([]byte, 100)), Limits{Message: 99}); err != errTooBig {
 		t.Errorf("over the limit: %v", err)
 	}
+}
 
-	many := append(send(OpText, false, strings.Repeat("*", 64)), bytes.Repeat(send(OpContinuation, false, strings.Repeat("*", 64)), 65535)...)
-	many = append(many, send(OpContinuation, true, "")...)
-	unbounded := Limits{Message: 4 << 20, Fragments: -1}
-	if frames, err := read(t, many, unbounded, func() int { return 4096 }); err != nil || len(frames) != 65537 {
-		t.Errorf("%d fragments, %v", len(frames), err)
-	}
-	if _, err := read(t, many, Limits{Message: 4 << 20, Fragments: 65535}, func() int { return 4096 }); err != errFragments {
-		t.Errorf("with a bound: %v", err)
+// And one in more fragments than a State can count: with no bound on them it
+// does not matter.
+func TestStreamManyFragments(t *testing.T) {
+	const fragments = math.MaxUint16 + 2
+	more := send(OpContinuation, false, "")
+	for bound, want := range map[int]error{-1: nil, 0: errFragments, math.MaxInt: errFragments} {
+		lim := Limits{Fragments: bound}
+		var s Stream
+		_, _, err := s.Next(send(OpText, false, "a"), lim)
+		for i := 1; i < fragments && err == nil; i++ {
+			_, _, err = s.Next(more, lim)
+		}
+		if err != want {
+			t.Errorf("bound %d: %v, want %v", bound, err, want)
+		}
 	}
 }
 
