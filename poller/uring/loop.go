@@ -5,18 +5,16 @@ package uring
 import (
 	"os"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/oortim/oort/poller"
-	"github.com/oortim/oort/poller/internal/calls"
+	"github.com/oortim/oort/poller/internal/reactor"
 	"github.com/oortim/oort/poller/internal/rest"
 	"github.com/oortim/oort/poller/internal/ring"
 	"github.com/oortim/oort/poller/internal/slots"
 	"github.com/oortim/oort/poller/internal/sock"
-	"github.com/oortim/oort/poller/internal/taskq"
 )
 
 const (
@@ -28,16 +26,13 @@ const (
 
 // loop is one reactor and all that it owns.
 type loop struct {
+	reactor.Loop
+
 	// immutable after Open
-	index  int
 	engine *engine
 
 	// safe from anywhere
-	calls        calls.Handler
-	tasks        *taskq.Queue
-	bell         *os.File // an eventfd, written to wake the loop
-	accepted     atomic.Uint64
-	acceptPauses atomic.Uint64
+	bell *os.File // an eventfd, written to wake the loop
 
 	// owned by the loop
 	ring      *ring.Ring
@@ -47,24 +42,14 @@ type loop struct {
 	links     slots.Table[link]
 	rests     rest.Table
 	failures  map[poller.ID]error // what ended the receives of paused links
-	resumed   []poller.ID         // links whose rest is to be delivered
-	closing   []closing           // links whose OnClose is due, in order of marking
 	listeners []listener
-	budget    int         // accepts left in this turn
-	retry     time.Time   // when paused listeners are tried again; zero if none is paused
 	each      each        // the WriteEach under way
 	vec       sock.Vector // scratch of Writev
 }
 
-// closing is a link that was marked, and why.
-type closing struct {
-	id     poller.ID
-	reason error
-}
-
 func newLoop(e *engine, index int) *loop {
-	l := &loop{index: index, engine: e, failures: map[poller.ID]error{}}
-	l.tasks = taskq.New(e.opts.Queue, l.wake)
+	l := &loop{engine: e, failures: map[poller.ID]error{}}
+	l.Prepare(e.Options, index, l.wake)
 	return l
 }
 
@@ -93,27 +78,21 @@ func (l *loop) free() {
 	}
 }
 
-func (l *loop) Index() int              { return l.index }
-func (l *loop) Post(t poller.Task) bool { return l.tasks.Put(t) }
-
 // wake ends a sleep. As an os.File the bell may be rung while the loop ends.
 func (l *loop) wake() { _, _ = l.bell.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0}) }
 
 func (l *loop) run(started chan<- error) {
-	defer l.engine.ended()
-	defer l.free()
-	runtime.LockOSThread() // the ring knows the thread; free comes before it is unlocked
+	runtime.LockOSThread() // the ring is the thread's
 	defer runtime.UnlockOSThread()
+	defer l.free()
 	err := l.ring.Start()
 	started <- err
 	if err != nil {
 		return
 	}
 	l.hearBell()
-	for i := range l.listeners {
-		l.attend(i)
-	}
-	for wait := time.Duration(0); !l.engine.stopping.Load(); {
+	l.attend()
+	for wait := time.Duration(0); !l.engine.Stopping(); {
 		wait = l.turn(wait)
 	}
 	l.stop()
@@ -122,37 +101,39 @@ func (l *loop) run(started chan<- error) {
 // turn runs one turn after sleeping for wait at most, and returns how long
 // the next may sleep.
 func (l *loop) turn(wait time.Duration) time.Duration {
-	if wait != 0 && l.tasks.Sleep() {
+	if wait != 0 && l.Tasks.Sleep() {
 		l.ring.Wait(wait)
 	} else {
 		l.ring.Take()
 	}
-	l.tasks.Awake()
-	l.budget = l.engine.opts.AcceptBatch
+	l.Tasks.Awake()
+	l.Begin(l.engine.Options.AcceptBatch)
 	l.handleEvents()
-	l.runTasks()
+	l.RunTasks()
 	l.tendListeners()
-	l.runResumed()
-	l.runClosing()
-	now := time.Now()
-	return l.nextWait(l.calls.OnTurn(now), now)
+	l.RunResumed(l.resume)
+	l.RunClosing(l.release)
+	if wait = l.EndTurn(); len(l.events) > 0 {
+		return 0
+	}
+	return wait
 }
 
 // stop ends the loop: tasks that were taken are handled while the links still
 // live, and what they wrote goes out before the links are closed.
 func (l *loop) stop() {
 	l.closeListeners()
-	l.tasks.End()
-	for l.runTasks() {
+	l.Tasks.End()
+	for l.RunTasks() {
 	}
-	l.runResumed()
-	l.runClosing()
-	l.calls.OnTurn(time.Now())
+	l.RunResumed(l.resume)
+	l.RunClosing(l.release)
+	l.EndTurn()
 	for id := range l.links.Open() {
 		l.Close(id, poller.ErrStopped)
 	}
-	l.runClosing()
-	l.calls.OnStop()
+	l.RunClosing(l.release)
+	l.Calls.OnStop()
 	l.linger()
 }
 
@@ -220,28 +201,4 @@ func (l *loop) hearBell() {
 	e := l.entry()
 	e.PollOn(int32(l.bell.Fd()), unix.POLLIN)
 	e.UserData = token(rung, poller.ID{})
-}
-
-// runTasks handles the tasks at hand and says whether there were any.
-func (l *loop) runTasks() bool {
-	n := l.tasks.Gather(tasksATurn)
-	for range n {
-		l.calls.OnTask(l.tasks.Next())
-	}
-	return n > 0
-}
-
-// nextWait is what the handler asked for unless the engine has work of its
-// own. (Tasks that wait are seen by the queue's Sleep.)
-func (l *loop) nextWait(asked time.Duration, now time.Time) time.Duration {
-	if len(l.events) > 0 || len(l.resumed) > 0 || len(l.closing) > 0 {
-		return 0
-	}
-	if l.retry.IsZero() {
-		return asked
-	}
-	if left := max(l.retry.Sub(now), 0); asked < 0 || left < asked {
-		return left
-	}
-	return asked
 }

@@ -137,10 +137,10 @@ func (l *loop) deliverRest(id poller.ID, k *link, seen int) {
 // what it left and, if it paused, what it was not given. With a full rest one
 // byte more is given, which either makes the handler go on or is one too many.
 func (l *loop) offer(id poller.ID, k *link, all []byte, seen int) []byte {
-	limit := l.engine.opts.MaxRest
+	limit := l.engine.Options.MaxRest
 	for {
 		n := min(len(all), max(limit, seen+1))
-		left := len(l.calls.OnData(id, all[:n:n]))
+		left := len(l.Calls.OnData(id, all[:n:n]))
 		all = all[n-left:]
 		switch {
 		case l.links.Find(id) == nil:
@@ -172,21 +172,16 @@ func (l *loop) Resume(id poller.ID) {
 	// Whether there is a rest is seen later: an OnData under way may leave one.
 	if !k.flag.has(redeliver) {
 		k.flag |= redeliver
-		l.resumed = append(l.resumed, id)
+		l.Resumed(id)
 	}
 }
 
-// runResumed delivers the rests of the links that were resumed so far. One
-// that is resumed again meanwhile waits for the next turn.
-func (l *loop) runResumed() {
-	n := len(l.resumed)
-	for i := range n {
-		id := l.resumed[i]
-		if k := l.links.Find(id); k != nil && k.flag.has(redeliver) {
-			l.redeliver(id, k)
-		}
+// resume delivers what waits for a link that was resumed, unless newer bytes
+// have brought it along.
+func (l *loop) resume(id poller.ID) {
+	if k := l.links.Find(id); k != nil && k.flag.has(redeliver) {
+		l.redeliver(id, k)
 	}
-	l.resumed = l.resumed[:copy(l.resumed, l.resumed[n:])]
 }
 
 // redeliver delivers a rest that waits. Only when the handler has seen all of

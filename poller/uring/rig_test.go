@@ -18,6 +18,7 @@ const patience = 20 * time.Second
 // uses all bytes.
 type server struct {
 	opened chan poller.ID
+	closed chan error // the first reason
 	data   func(l *loop, id poller.ID, in []byte) int
 	wait   time.Duration
 	loop   *loop
@@ -30,8 +31,12 @@ func (s *server) OnData(id poller.ID, in []byte) int {
 	}
 	return s.data(s.loop, id, in)
 }
-func (s *server) OnWritable(poller.ID)     {}
-func (s *server) OnClose(poller.ID, error) {}
+func (s *server) OnWritable(poller.ID) {}
+func (s *server) OnClose(_ poller.ID, reason error) {
+	if len(s.closed) < cap(s.closed) {
+		s.closed <- reason
+	}
+}
 func (s *server) OnTask(t poller.Task) {
 	switch ref := t.Ref.(type) {
 	case *call:
@@ -58,7 +63,7 @@ type rig struct {
 
 // open opens a rig. data, which may be nil, is its OnData.
 func open(tb testing.TB, o poller.Options, data func(l *loop, id poller.ID, in []byte) int) *rig {
-	r := &rig{tb: tb, server: &server{data: data, opened: make(chan poller.ID, 1), wait: -1}}
+	r := &rig{tb: tb, server: &server{data: data, opened: make(chan poller.ID, 1), closed: make(chan error, 1), wait: -1}}
 	o.Loops, o.Listen = 1, []string{"127.0.0.1:0"}
 	o.NewHandler = func(l poller.Loop) poller.Handler {
 		r.server.loop = l.(*loop)

@@ -58,10 +58,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"sync/atomic"
 
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/reactor"
 	"github.com/oortim/oort/poller/internal/ring"
 )
 
@@ -73,18 +72,12 @@ var ErrUnsupported = ring.ErrUnsupported
 // can.
 func Missing() error { return ring.Missing() }
 
-// engine is the poller.Engine of this package. Its fields are immutable after
-// Open but for the atomic ones.
+// engine is the poller.Engine of this package.
 type engine struct {
-	opts  poller.Options
-	addrs []net.Addr
-	loops []*loop
-
-	deaf     atomic.Bool // listeners are to be closed
-	stopping atomic.Bool
-	running  atomic.Int32  // loops that have not ended
-	done     chan struct{} // closed when running falls to 0
+	reactor.Engine[*loop]
 }
+
+func (e *engine) Name() string { return "uring" }
 
 // Open listens on every address of o and starts the loops.
 //
@@ -99,30 +92,34 @@ func Open(o poller.Options) (poller.Engine, error) {
 	if err := Missing(); err != nil {
 		return nil, fmt.Errorf("poller: %w", err)
 	}
-	e := &engine{opts: o, done: make(chan struct{})}
+	e := &engine{}
+	e.Options = o
 	if err := e.open(); err != nil {
-		for _, l := range e.loops {
+		for _, l := range e.Own {
 			l.free()
 		}
 		return nil, err
 	}
-	return e, e.start()
+	if err := e.start(); err != nil {
+		return nil, fmt.Errorf("poller: %w", err)
+	}
+	return e, nil
 }
 
 // open acquires what the loops need.
 func (e *engine) open() error {
-	for i := range e.opts.Loops {
+	for i := range e.Options.Loops {
 		l := newLoop(e, i)
-		e.loops = append(e.loops, l)
+		e.Own = append(e.Own, l)
 		if err := l.open(); err != nil {
 			return fmt.Errorf("poller: %w", err)
 		}
 	}
-	if err := e.listen(); err != nil {
+	if err := e.Listen((*loop).listen); err != nil {
 		return err
 	}
-	for _, l := range e.loops {
-		if err := l.calls.Open(e.opts, l); err != nil {
+	for _, l := range e.Own {
+		if err := l.Calls.Open(e.Options, l); err != nil {
 			return err
 		}
 	}
@@ -131,68 +128,14 @@ func (e *engine) open() error {
 
 // start runs the loops and waits until each has its thread.
 func (e *engine) start() error {
-	started := make(chan error, len(e.loops))
-	e.running.Store(int32(len(e.loops)))
-	for _, l := range e.loops {
-		go l.run(started)
-	}
+	started := make(chan error, len(e.Own))
+	e.Start(func(l *loop) { l.run(started) })
 	var err error
-	for range e.loops {
+	for range e.Own {
 		err = errors.Join(err, <-started)
 	}
 	if err != nil {
 		_ = e.Stop(context.Background())
-		return fmt.Errorf("poller: %w", err)
 	}
-	return nil
-}
-
-func (e *engine) Name() string      { return "uring" }
-func (e *engine) Addrs() []net.Addr { return e.addrs }
-
-func (e *engine) Loops() []poller.Loop {
-	loops := make([]poller.Loop, len(e.loops))
-	for i, l := range e.loops {
-		loops[i] = l
-	}
-	return loops
-}
-
-func (e *engine) StopAccept() {
-	e.deaf.Store(true)
-	e.kick()
-}
-
-func (e *engine) Stop(ctx context.Context) error {
-	e.stopping.Store(true)
-	e.kick()
-	select {
-	case <-e.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (e *engine) Stats() poller.Stats {
-	var s poller.Stats
-	for _, l := range e.loops {
-		s.Accepted += l.accepted.Load()
-		s.AcceptPauses += l.acceptPauses.Load()
-		s.Panics += l.calls.Panics()
-		s.Wakes += l.tasks.Wakes()
-	}
-	return s
-}
-
-func (e *engine) kick() {
-	for _, l := range e.loops {
-		l.tasks.Kick()
-	}
-}
-
-func (e *engine) ended() {
-	if e.running.Add(-1) == 0 {
-		close(e.done)
-	}
+	return err
 }

@@ -169,7 +169,7 @@ func (l *loop) drained(id poller.ID) {
 	k.flag &^= polling
 	if k.flag.has(owed) && l.links.Find(id) != nil {
 		k.flag &^= owed
-		l.calls.OnWritable(id)
+		l.Calls.OnWritable(id)
 	}
 }
 
