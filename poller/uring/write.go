@@ -13,7 +13,9 @@ import (
 	"github.com/oortim/oort/poller/internal/sock"
 )
 
-// sendBatch is how many sends WriteEach submits together.
+// sendBatch is how many sends WriteEach submits together. Beside package raw's
+// processor time a link, 16 take 0.87, 32 0.81, 64 0.77, 128 0.75 and 255 0.70;
+// but see ring.Submit.
 const sendBatch = 64
 
 // each is the WriteEach under way: what its sends' failures are told by.
@@ -60,8 +62,12 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 	return total, nil
 }
 
-// WriteEach gathers sends and submits them together. That pays from two links
-// on; one is sent to as by Write.
+// WriteEach gathers sends and submits them together. A link takes about three
+// quarters of the processor time of a bare send(2), which saves entering the
+// kernel and looking up the descriptor's owner. That pays from two links on; one
+// is sent to as by Write.
+//
+//	go test -run xxx -bench WriteEach -benchtime 200000x ./poller/uring
 func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
 	if len(ids) == 1 {
 		n, err := l.Write(ids[0], block)
