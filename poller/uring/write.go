@@ -63,9 +63,8 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 }
 
 // WriteEach gathers sends and submits them together. A link takes about three
-// quarters of the processor time of a bare send(2), which saves entering the
-// kernel and looking up the descriptor's owner. That pays from two links on; one
-// is sent to as by Write.
+// quarters of the processor time of a bare send(2), as the kernel is entered once
+// for many. That pays from two links on; one is sent to as by Write.
 //
 //	go test -run xxx -bench WriteEach -benchtime 200000x ./poller/uring
 func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
