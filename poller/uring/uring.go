@@ -28,6 +28,14 @@
 // completion, so nothing comes back from a room that keeps up. Single writes are
 // send(2): a ring is no gain for one.
 //
+// # Sleeping
+//
+// A loop sleeps in the kernel, on its thread. What comes from the network wakes
+// that thread alone, which is no dearer than package raw's way over the
+// runtime's poller. A task posted to a loop that sleeps is: about 13 µs of
+// processor time with the answer, instead of 1.4, as a thread must be woken and
+// not a goroutine (go test -run xxx -bench Post ./poller/uring ./poller/raw).
+//
 // # Memory
 //
 // What a request points to is on the heap or in mappings, and stays until the
