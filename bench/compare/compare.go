@@ -49,7 +49,7 @@ type Line struct {
 
 // Runs compares two runs.
 func Runs(old, new *report.Run) *Comparison {
-	c := &Comparison{Old: old, New: new, Changed: changed(settings(old), settings(new))}
+	c := &Comparison{Old: old, New: new, Changed: changed(slices.Concat(old.Environment.Comparable(), old.Settings), slices.Concat(new.Environment.Comparable(), new.Settings))}
 	for _, was := range old.Cases {
 		is := find(new, was)
 		if is == nil {
@@ -165,15 +165,6 @@ func (c *Comparison) Judged() (judged, moved int) {
 		}
 	}
 	return judged, moved
-}
-
-// settings of the machine and of the run, but for those that differ between
-// any two runs and say nothing about whether they compare.
-func settings(r *report.Run) []report.Setting {
-	all := slices.Concat(r.Environment.Settings(), r.Settings)
-	return slices.DeleteFunc(all, func(s report.Setting) bool {
-		return slices.Contains([]string{"load average", "commit", "command"}, s.Name)
-	})
 }
 
 func changed(old, new []report.Setting) (all []Change) {

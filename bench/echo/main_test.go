@@ -26,22 +26,28 @@ type rig struct {
 	taps floor.Taps
 }
 
-// holds is the most that a link holds in memory.
-func (r *rig) holds(t *testing.T) int {
+// most is the largest that look finds on a loop.
+func (r *rig) most(t *testing.T, look func(*loop) int) int {
 	t.Helper()
-	most := make([]int, len(r.loops))
+	found := make([]int, len(r.loops))
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := r.taps.Each(ctx, func(loop int) error {
-		for _, h := range r.loops[loop].held {
-			most[loop] = max(most[loop], len(h.out)-h.sent+len(h.piece))
-		}
+		found[loop] = look(r.loops[loop])
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.Max(most)
+	return slices.Max(found)
+}
+
+// bytesHeld is what the link that holds most holds.
+func bytesHeld(l *loop) (most int) {
+	for _, h := range l.held {
+		most = max(most, len(h.out)-h.sent+len(h.piece))
+	}
+	return most
 }
 
 // open serves until the test ends, and then checks that no link is left.

@@ -27,7 +27,7 @@ func TestSlowReader(t *testing.T) {
 			p := upgraded(t, s)
 			n, rest := stuff(t, s, p, message)
 			// One piece that has become whole, what one read gave, a piece begun.
-			if most := s.holds(t); most > 3*(pieceLen+ws.MaxHeader) {
+			if most := s.most(t, bytesHeld); most > 3*(pieceLen+ws.MaxHeader) {
 				t.Errorf("a link that is stuck holds %d bytes", most)
 			}
 			go p.Write(slices.Concat(rest, client{}.close(code(1000, "")).b)) //nolint:errcheck // seen below
@@ -54,6 +54,8 @@ func TestSlowReader(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			holders := func(l *loop) int { return len(l.held) }
+			await(t, "nothing is held", func() bool { return s.most(t, holders) == 0 })
 			p.Close()
 		})
 	})
@@ -74,7 +76,7 @@ func stuff(t *testing.T, s *rig, p *peer, message []byte) (n int, rest []byte) {
 			if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Fatal(err)
 			}
-			if err != nil && s.holds(t) > 0 {
+			if err != nil && s.most(t, bytesHeld) > 0 {
 				return n, rest
 			}
 		}
@@ -142,6 +144,19 @@ func TestLinger(t *testing.T) {
 		}
 		if events, err := p.all(); err != nil || len(events) != 1 || events[0] != closedBare {
 			t.Fatalf("%v, %v", events, err)
+		}
+		// What it goes on to send is thrown away, and prolongs nothing.
+		before := s.Stats()
+		for range 20 {
+			if _, err := p.Write(client{}.ping("").text("").b); err != nil {
+				break // it was closed meanwhile
+			}
+			if n := s.most(t, func(l *loop) int { return len(l.leaving) }); n > 1 {
+				t.Fatalf("a link leaves %d times", n)
+			}
+		}
+		if after := s.Stats(); after.Pings != before.Pings || after.Messages != before.Messages {
+			t.Errorf("%v has become %v", before, after)
 		}
 		await(t, "the link's end", func() bool { return s.Stats().Links == 0 })
 	})

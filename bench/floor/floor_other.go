@@ -27,3 +27,21 @@ func Measure(func()) (time.Duration, error) { return 0, ErrNotLinux }
 
 // Send works on Linux only.
 func Send([]int, []byte) (sent, short int) { return 0, 0 }
+
+// Door is a server of bare system calls.
+type Door struct{}
+
+// Entered is what a Door did.
+type Entered struct {
+	Links int
+	CPU   time.Duration
+}
+
+// OpenDoor works on Linux only.
+func OpenDoor([]byte) (*Door, error) { return nil, ErrNotLinux }
+
+// Addr is nowhere.
+func (*Door) Addr() netip.AddrPort { return netip.AddrPort{} }
+
+// Close works on Linux only.
+func (*Door) Close() (Entered, error) { return Entered{}, ErrNotLinux }

@@ -127,7 +127,7 @@ func (e Environment) Settings() []Setting {
 		{"Go", e.Go}, Is("GOMAXPROCS", e.GOMAXPROCS), {"GOGC", e.GOGC}, {"GOMEMLIMIT", e.GOMEMLIMIT},
 	}
 	all = append(append(append(all, e.Build...), e.Modules...), Setting{"commit", e.Commit})
-	all = append(append(all, e.Sysctls...), Setting{"command", "oort " + strings.Join(e.Args, " ")})
+	all = append(append(all, e.Sysctls...), Setting{"command", e.command()})
 	var known []Setting
 	for _, s := range all {
 		if s.Value != "" {
@@ -155,7 +155,7 @@ func (e Environment) Warnings() (all []string) {
 		all = append(all, fmt.Sprintf("the CPU's governor is %q: its clock may change during the run", e.Governor))
 	}
 	if e.Virtual != "" {
-		all = append(all, "a virtual machine: its neighbours are part of the spread ("+e.Virtual+")")
+		all = append(all, strings.TrimSuffix("a virtual machine, whose neighbours are part of the spread: "+e.Virtual, ": yes"))
 	}
 	if e.CPULimit != "" {
 		all = append(all, "the control group limits the CPU (cpu.max "+e.CPULimit+")")
@@ -166,13 +166,24 @@ func (e Environment) Warnings() (all []string) {
 	return all
 }
 
+// command is the process's, "" of a run that was joined from several.
+func (e Environment) command() string {
+	if e.Args == nil {
+		return ""
+	}
+	return "oort " + strings.Join(e.Args, " ")
+}
+
 // String is e in two lines.
 func (e Environment) String() string {
 	s := fmt.Sprintf("%s %s, %d × %s, %s", e.OS, e.Kernel, e.CPUs, e.CPU, e.Go)
 	if e.Commit != "" {
 		s += ", commit " + e.Commit
 	}
-	return s + "\n" + "oort " + strings.Join(e.Args, " ")
+	if c := e.command(); c != "" {
+		s += "\n" + c
+	}
+	return s
 }
 
 // readCPU finds the model, and whether a hypervisor says that it is there.

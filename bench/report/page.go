@@ -78,7 +78,7 @@ func newPage(r *Run) page {
 	p := page{
 		Title: title(sections), Started: r.Started.Format("2 January 2006, 15:04 UTC"), Took: r.Took.Round(time.Second),
 		Faults: r.Faults(), Warnings: r.Environment.Warnings(), Settings: r.Settings,
-		Environment: r.Environment.Settings(), Command: "oort " + strings.Join(r.Environment.Args, " "),
+		Environment: r.Environment.Settings(), Command: r.Environment.command(),
 		Machine: fmt.Sprintf("%d × %s, %s %s, %s", r.Environment.CPUs, r.Environment.CPU, r.Environment.OS, r.Environment.Kernel, r.Environment.Go),
 	}
 	for i := range palette {
