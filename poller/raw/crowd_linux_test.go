@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -78,9 +79,11 @@ func (c *crowd) ask(what string, n int) (s state) {
 
 // members are the peers in the process of a crowd.
 type members struct {
-	addr  string
-	conns []net.Conn
-	state
+	addr string
+
+	mu    sync.Mutex
+	conns []net.Conn // guarded by mu
+	state            // guarded by mu
 }
 
 func (m *members) serve(in io.Reader, out io.Writer) {
@@ -93,15 +96,8 @@ func (m *members) serve(in io.Reader, out io.Writer) {
 			for range n {
 				m.dial()
 			}
-		case "fill": // until n dials in a row are refused
-			for row := 0; row < n; {
-				refused := m.refused
-				if m.dial(); m.refused == refused {
-					row = 0
-				} else {
-					row++
-				}
-			}
+		case "fill":
+			m.fill(n)
 		case "close": // the first n
 			for _, c := range m.conns[:n] {
 				c.Close()
@@ -120,22 +116,40 @@ func (m *members) serve(in io.Reader, out io.Writer) {
 	}
 }
 
+// fill has many dial at once until each was refused n times in a row.
+func (m *members) fill(n int) {
+	var dialling sync.WaitGroup
+	for range 16 {
+		dialling.Go(func() {
+			for row := 0; row < n; row++ {
+				if !m.dial() {
+					row = -1
+				}
+			}
+		})
+	}
+	dialling.Wait()
+}
+
 // dial adds a connection that was answered, or counts it as refused, or as
 // lost if it was established and then reset.
-func (m *members) dial() {
+func (m *members) dial() (refused bool) {
 	c, err := net.DialTimeout("tcp", m.addr, 10*time.Second)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		m.refused++
-		return
-	}
+	refused = errors.Is(err, syscall.ECONNREFUSED)
 	if err == nil {
 		err = echoes(c)
 	}
-	if err != nil {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case refused:
+		m.refused++
+	case err != nil:
 		m.lost++
-		return
+	default:
+		m.conns = append(m.conns, c)
 	}
-	m.conns = append(m.conns, c)
+	return refused
 }
 
 // time is how long echoes take, in microseconds: the median, and what one in a

@@ -91,7 +91,7 @@ func TestPrivateTablesPassTheLimit(t *testing.T) {
 	limitFiles(t, limit)
 	// A connect that comes while a loop is closing may be lost, and what is
 	// dealt to full loops in the 200 ms until all know is refused.
-	full := c.ask("fill", 50)
+	full := c.ask("fill", 20)
 	t.Logf("full: %+v", full)
 	if full.live <= 3*limit {
 		t.Errorf("%d links on %d loops with %d descriptors each", full.live, loops, limit)
