@@ -40,6 +40,10 @@ race: ## Run all tests with the race detector.
 engines: need ## Run the end-to-end tests on the engines that make test leaves out.
 	OORT_TEST_ENGINES=gnet,netpoll $(GO) test $(TESTFLAGS) -run 'Deliver|Drain' ./deploy/e2e
 
+.PHONY: autobahn
+autobahn: ## Run Autobahn|Testsuite against the echo server on every engine; needs Python 2.7.
+	@GO="$(GO)" deploy/autobahn.sh
+
 .PHONY: generate
 generate: ## Generate code from the .proto files; installs protoc by apt and plugins into ./bin.
 	@deploy/generate.sh

@@ -72,7 +72,7 @@ func TestThreatSlowloris(t *testing.T) {
 // Defence: asking has young's deadline; connected() forgets the session.
 func TestThreatAuthUnderWay(t *testing.T) {
 	both(t, func(t *testing.T, engine string, web bool) {
-		s := besiege(t, engine, func(c *Config) { c.Times.Handshake = 300 * time.Millisecond })
+		s := besiege(t, engine, func(c *Config) { c.Times.Handshake = time.Second })
 		hold := s.logic.pause()
 		p := s.dial(web)
 		p.login(1, "late", "live://1")
@@ -84,6 +84,7 @@ func TestThreatAuthUnderWay(t *testing.T) {
 		until(t, "both are asked for", func() bool { return s.logic.asked() == 3 })
 		q.Close()
 		close(hold)
+		until(t, "both sessions made", func() bool { return s.logic.epochOf("late") > 0 && s.logic.epochOf("gone") > 0 })
 		until(t, "both sessions given back", func() bool { return s.logic.online() == 1 })
 		if n := s.rooms.Load(); n != 1 {
 			t.Errorf("%d rooms, want the neighbour's only", n)

@@ -142,16 +142,6 @@ func (a *audience) reset() {
 	a.bytes.Store(0)
 }
 
-func (a *audience) transports() string {
-	tcp := 0
-	for _, m := range a.members {
-		if m.latency == a.tcp {
-			tcp++
-		}
-	}
-	return fmt.Sprintf("%d TCP, %d WebSocket", tcp, len(a.members)-tcp)
-}
-
 // ended lists links that are no more, which in a run is a fault.
 func (a *audience) ended() (reasons []error) {
 	for i, m := range a.members {

@@ -3,7 +3,6 @@ package push
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -71,16 +70,18 @@ func (p *pusher) run(ctx context.Context, start, end time.Time) {
 		if sleep(ctx, at.Sub(now)) != nil {
 			return
 		}
-		p.request(ctx, &turn)
+		p.request(ctx, at, &turn)
 	}
 }
 
-func (p *pusher) request(ctx context.Context, turn *int) {
+// request pushes a batch that was due then: what makes it late, the server
+// that has not answered the one before, is part of its latency.
+func (p *pusher) request(ctx context.Context, due time.Time, turn *int) {
 	pushes := make([]push.Push, p.batch)
 	rooms := make([]*room, p.batch)
 	for i := range pushes {
 		rooms[i] = p.rooms[*turn%len(p.rooms)]
-		pushes[i] = p.next(rooms[i])
+		pushes[i] = p.next(rooms[i], due)
 		*turn++
 	}
 	before := time.Now()
@@ -108,20 +109,20 @@ func (p *pusher) send(ctx context.Context, pushes []push.Push) []error {
 }
 
 // pushAll runs the pushers and returns their sum.
-func (c *Command) pushAll(ctx context.Context, s *sender, answered *measure.Latency) tally {
-	n := min(c.Pushers, c.Rooms)
+func (f point) pushAll(ctx context.Context, s *sender, answered *measure.Latency) tally {
+	n := min(f.Pushers, f.Rooms)
 	start := time.Now()
 	pushers := make([]*pusher, n)
 	var wg sync.WaitGroup
 	for i := range pushers {
-		p := &pusher{sender: s, batch: c.Batch, answered: answered,
-			every: time.Duration(float64(c.Batch*n) / c.Rate * float64(time.Second))}
+		p := &pusher{sender: s, batch: f.Batch, answered: answered,
+			every: time.Duration(float64(f.Batch*n) / f.rate * float64(time.Second))}
 		for j := i; j < len(s.audience.rooms); j += n {
 			p.rooms = append(p.rooms, s.audience.rooms[j])
 		}
 		pushers[i] = p
 		stagger := start.Add(p.every * time.Duration(i) / time.Duration(n))
-		wg.Go(func() { p.run(ctx, stagger, start.Add(c.Duration)) })
+		wg.Go(func() { p.run(ctx, stagger, start.Add(f.Duration)) })
 	}
 	wg.Wait()
 	var sum tally
@@ -131,44 +132,52 @@ func (c *Command) pushAll(ctx context.Context, s *sender, answered *measure.Late
 	return sum
 }
 
-func (c *Command) flood(ctx context.Context, t *target.Target, s *sender, r *report.Report) error {
-	r.Set("rate asked for", fmt.Sprintf("%v messages/s", c.Rate))
-	r.Set("duration", c.Duration.String())
-	r.Set("pushers", min(c.Pushers, c.Rooms))
-	r.Set("batch", c.Batch)
+// flood measures messages at a rate.
+func (f point) flood(ctx context.Context, t *target.Target, s *sender, c *report.Case) error {
 	a := s.audience
 	a.missing.Store(0) // and never 0 again by deliveries, which only go below
 	answered := measure.NewLatency()
 	before := probe(ctx, t)
 	start := time.Since(a.start)
-	sum := c.pushAll(ctx, s, answered)
+	sum := f.pushAll(ctx, s, answered)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	a.settle(ctx, sum.deliver+sum.perhaps, c.Grace)
+	a.settle(ctx, sum.deliver+sum.perhaps, f.Grace)
 	elapsed := time.Duration(a.last.Load()) - start
 	after := probe(ctx, t)
+	delivered := a.delivered.Load()
 
-	r.Figure("stored", float64(sum.stored), "messages")
-	r.Figure("refused", float64(sum.refused), "messages")
-	r.Figure("unknown", float64(sum.unknown), "messages")
-	r.Figure("expected", float64(sum.deliver), "deliveries")
-	r.Figure("delivered", float64(a.delivered.Load()), "deliveries")
-	r.Figure("messages", perSecond(sum.stored, elapsed), "/s")
-	r.Figure("deliveries", perSecond(a.delivered.Load(), elapsed), "/s")
-	after.figures(r, before, a.delivered.Load(), elapsed)
-	r.Figure("bytes", perSecond(a.bytes.Load(), elapsed), "/s")
-	r.Latency("API to TCP socket", a.tcp.Summary())
-	r.Latency("API to WebSocket", a.ws.Summary())
-	r.Latency("API's answer", answered.Summary())
-	a.faults(r)
-	if lost := sum.deliver - a.delivered.Load(); lost > 0 {
-		r.Fault("%d of %d deliveries were lost", lost, sum.deliver)
+	cpu, ok := after.since(before)
+	if ok && delivered > 0 {
+		c.Add("CPU a delivery", "µs", report.Lower, float64(cpu.Microseconds())/float64(delivered))
 	}
-	if sum.firstFail != nil {
-		r.Set("first failure", sum.firstFail.Error())
+	c.Add("messages", "/s", report.Higher, perSecond(sum.stored, elapsed))
+	a.latencies(c, answered)
+	c.Add("delivered", "%", report.Higher, share(delivered, sum.deliver))
+	c.Add("deliveries", "/s", "", perSecond(delivered, elapsed))
+	if after.writesOK && before.writesOK {
+		c.Add("writes", "/s", "", perSecond(int64(after.writes-before.writes), elapsed))
 	}
+	c.Add("bytes", "B/s", "", perSecond(a.bytes.Load(), elapsed))
+	if ok {
+		c.Add("server CPU", "cores", "", cpu.Seconds()/elapsed.Seconds())
+	}
+	c.Add("refused", "messages", "", float64(sum.refused))
+	c.Add("unknown", "messages", "", float64(sum.unknown))
+	sum.faults(c, delivered)
 	return nil
+}
+
+// faults: what was lost, and what the API did not take. A refusal is honest,
+// but a run that was refused has not measured the rate that it names.
+func (t *tally) faults(c *report.Case, delivered int64) {
+	if lost := t.deliver - delivered; lost > 0 {
+		c.Fault("%d of %d deliveries were lost", lost, t.deliver)
+	}
+	if t.firstFail != nil {
+		c.Fault("the API refused %d messages and left %d unknown, the first: %v", t.refused, t.unknown, t.firstFail)
+	}
 }
 
 // settle waits until all has arrived, or nothing has for grace.
@@ -208,14 +217,7 @@ func probe(ctx context.Context, t *target.Target) (r reading) {
 	return r
 }
 
-// figures of the time between two readings, as far as they are known.
-func (r reading) figures(to *report.Report, before reading, delivered int64, elapsed time.Duration) {
-	if r.writesOK && before.writesOK {
-		to.Figure("writes", perSecond(int64(r.writes-before.writes), elapsed), "/s, as the server counts")
-	}
-	if r.cpuOK && before.cpuOK && delivered > 0 {
-		cpu := r.cpu - before.cpu
-		to.Figure("server CPU", cpu.Seconds()/elapsed.Seconds(), "cores")
-		to.Figure("server CPU a delivery", float64(cpu.Microseconds())/float64(delivered), "µs")
-	}
+// since is the processor time between two readings, if it is known.
+func (r reading) since(before reading) (time.Duration, bool) {
+	return r.cpu - before.cpu, r.cpuOK && before.cpuOK
 }

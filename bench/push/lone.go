@@ -8,6 +8,7 @@ import (
 
 	"github.com/oortim/oort/bench/measure"
 	"github.com/oortim/oort/bench/report"
+	"github.com/oortim/oort/bench/target"
 	"github.com/oortim/oort/client/push"
 )
 
@@ -19,16 +20,10 @@ type sender struct {
 	body     int
 }
 
-func (s *sender) apiName() string {
-	if s.goim {
-		return "/goim/push/room"
-	}
-	return "/v1/push"
-}
-
-// next is the next message of r, stamped now. The caller owns r.
-func (s *sender) next(r *room) push.Push {
-	st := stamp{run: s.audience.run, room: r.number, index: r.next, sent: time.Since(s.audience.start)}
+// next is the next message of r, stamped with when it was due. The caller owns
+// r.
+func (s *sender) next(r *room, due time.Time) push.Push {
+	st := stamp{run: s.audience.run, room: r.number, index: r.next, sent: due.Sub(s.audience.start)}
 	r.next++
 	return push.Push{Room: r.name, Op: 1000, Body: st.body(s.body)}
 }
@@ -50,8 +45,8 @@ func (s *sender) lone(ctx context.Context, n int, pause, grace time.Duration, an
 	for i := range n {
 		r := s.audience.rooms[i%len(s.audience.rooms)]
 		s.audience.missing.Store(int64(r.members))
-		p := s.next(r)
 		before := time.Now()
+		p := s.next(r, before)
 		if err := s.one(ctx, p); err != nil {
 			return fmt.Errorf("bench: message %d: %w", i, err)
 		}
@@ -82,33 +77,48 @@ func (a *audience) await(ctx context.Context, grace time.Duration) error {
 	}
 }
 
-func (c *Command) lone(ctx context.Context, s *sender, r *report.Report) error {
-	r.Set("messages", c.Messages)
-	r.Set("pause", c.Pause.String())
+// alone measures lone messages.
+func (p point) alone(ctx context.Context, t *target.Target, s *sender, c *report.Case) error {
+	a := s.audience
 	answered := measure.NewLatency()
-	err := s.lone(ctx, c.Messages, c.Pause, c.Grace, answered)
+	before := probe(ctx, t)
+	err := s.lone(ctx, p.Messages, p.Pause, p.Grace, answered)
 	if err != nil && !errors.Is(err, errMissing) {
 		return err
 	}
-	a := s.audience
+	after := probe(ctx, t)
 	expected := 0
-	for i := range c.Messages {
+	for i := range p.Messages {
 		expected += a.rooms[i%len(a.rooms)].members
 	}
-	r.Figure("expected", float64(expected), "deliveries")
-	r.Figure("delivered", float64(a.delivered.Load()), "deliveries")
-	r.Latency("API to TCP socket", a.tcp.Summary())
-	r.Latency("API to WebSocket", a.ws.Summary())
-	r.Latency("API's answer", answered.Summary())
-	a.faults(r)
+	if cpu, ok := after.since(before); ok {
+		c.Add("CPU a message", "µs", report.Lower, float64(cpu.Microseconds())/float64(p.Messages))
+	}
+	a.latencies(c, answered)
+	c.Add("delivered", "%", report.Higher, share(a.delivered.Load(), int64(expected)))
 	if err != nil {
-		r.Fault("%v", err)
+		c.Fault("%v", err)
 	}
 	return nil
 }
 
+// latencies of the messages, by transport, and of the API's answers.
+func (a *audience) latencies(c *report.Case, answered *measure.Latency) {
+	c.AddLatency("to TCP", a.tcp.Summary())
+	c.AddLatency("to WebSocket", a.ws.Summary())
+	c.AddLatency("API's answer", answered.Summary())
+}
+
+// share in percent; of nothing it is everything.
+func share(n, of int64) float64 {
+	if of == 0 {
+		return 100
+	}
+	return 100 * float64(n) / float64(of)
+}
+
 // faults that any run may have.
-func (a *audience) faults(r *report.Report) {
+func (a *audience) faults(r *report.Case) {
 	if n := a.wrong.Load(); n > 0 {
 		r.Fault("%d deliveries came twice, out of order or in the wrong room", n)
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oortim/oort/bench/suite"
 	"github.com/oortim/oort/bench/target"
 	"github.com/oortim/oort/client"
 )
@@ -61,25 +62,60 @@ func TestReceive(t *testing.T) {
 }
 
 func TestValidate(t *testing.T) {
-	good := Command{Links: 1, Rooms: 1, Body: 64, Messages: 1, Pushers: 1, Batch: 1}
-	if err := good.Validate(); err != nil {
+	good := func() Command {
+		return Command{
+			Scenario: Scenario{Links: []int{1}, Rooms: 1, Body: []int{64}, Messages: 1, Pushers: 1, Batch: 1},
+			Suite:    suite.Flags{Repeat: 1},
+		}
+	}
+	c := good()
+	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*Command){
-		"links":      func(c *Command) { c.Links = 0 },
-		"rooms":      func(c *Command) { c.Rooms = 2 },
-		"body":       func(c *Command) { c.Body = stampLen - 1 },
-		"rate":       func(c *Command) { c.Rate = -1 },
+		"links":      func(c *Command) { c.Links = []int{10, 0} },
+		"rooms":      func(c *Command) { c.Links, c.Rooms = []int{10, 2}, 3 },
+		"body":       func(c *Command) { c.Body = []int{stampLen - 1} },
+		"rate":       func(c *Command) { c.Rate = []float64{1, 0} },
 		"goim batch": func(c *Command) { c.Goim, c.Batch = true, 2 },
-		"half":       func(c *Command) { c.API = "http://x" },
+		"half":       func(c *Command) { c.Server.API = "http://x" },
+		"repeat":     func(c *Command) { c.Suite.Repeat = 0 },
+		"engine":     func(c *Command) { c.Suite.Engines = []string{"no-such-engine"} },
 		"flags": func(c *Command) {
-			c.Flags = target.Flags{API: "http://x", Addr: []string{"tcp://x"}, Serve: []string{"-x"}}
+			c.Server = target.Flags{API: "http://x", Addr: []string{"tcp://x"}, Serve: []string{"-x"}}
+		},
+		"engines of a running server": func(c *Command) {
+			c.Server = target.Flags{API: "http://x", Addr: []string{"tcp://x"}}
+			c.Suite.Engines = []string{"std"}
 		},
 	} {
-		c := good
+		c := good()
 		change(&c)
 		if c.Validate() == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+func TestPoints(t *testing.T) {
+	s := Scenario{Links: []int{1, 2}, Rooms: 1, Body: []int{64, 128}, Pushers: 4, Batch: 1, server: &target.Flags{Transport: "ws"}}
+	if n := len(s.Points()); n != 4 || s.Name() != "push alone" {
+		t.Errorf("%d points of %q", n, s.Name())
+	}
+	s.Rate = []float64{10, 20, 40}
+	points := s.Points()
+	if len(points) != 12 || s.Name() != "push at a rate" {
+		t.Errorf("%d points of %q", len(points), s.Name())
+	}
+	var words []string
+	for _, setting := range points[11].Settings() {
+		words = append(words, setting.String())
+	}
+	if got, want := strings.Join(words, ", "), "links 2, rooms 1, body 128, rate 40, pushers 1, batch 1, API /v1/push, transport ws"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	s.server = &target.Flags{API: "http://x", Addr: []string{"tcp://a", "ws://b/sub"}}
+	if got := s.Points()[0].(point).transport(); got != "tcp+ws" {
+		t.Errorf("transport %q", got)
 	}
 }

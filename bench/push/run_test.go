@@ -2,10 +2,10 @@ package push_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/oortim/oort/bench/push"
 	"github.com/oortim/oort/bench/report"
+	"github.com/oortim/oort/bench/suite"
 	"github.com/oortim/oort/bench/target"
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/deploy/parts"
@@ -32,14 +33,16 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func run(t *testing.T, c push.Command) report.Report {
+// run has c measured and returns what it wrote.
+func run(t *testing.T, c push.Command) *report.Run {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if c.Transport == "" {
-		c.Transport = "both"
+	if c.Server.Transport == "" {
+		c.Server.Transport = "both"
 	}
-	c.JSON = true
+	c.Suite.JSON = filepath.Join(t.TempDir(), "run.json")
+	c.Suite.Repeat = max(c.Suite.Repeat, 1)
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -47,56 +50,75 @@ func run(t *testing.T, c push.Command) report.Report {
 	if err := c.Run(ctx, &out); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())
 	}
-	var r report.Report
-	if err := json.Unmarshal([]byte(out.String()), &r); err != nil {
+	r, err := report.ReadFile(c.Suite.JSON)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-func figure(t *testing.T, r report.Report, name string) float64 {
+func figure(t *testing.T, c *report.Case, name string) float64 {
 	t.Helper()
-	for _, f := range r.Figures {
-		if f.Name == name {
-			return f.Value
+	m := c.Metric(name)
+	if m == nil || len(m.Samples) == 0 {
+		t.Errorf("%s: no %q", c.Title(), name)
+		return 0
+	}
+	return m.Samples[0]
+}
+
+func TestAlone(t *testing.T) {
+	r := run(t, push.Command{
+		Scenario: push.Scenario{Links: []int{5}, Rooms: 2, Body: []int{64}, Messages: 20, Pushers: 1, Batch: 1, Grace: 20 * time.Second},
+		Suite:    suite.Flags{Engines: []string{"epoll", "std"}},
+	})
+	if len(r.Cases) != 2 {
+		t.Fatalf("%d cases", len(r.Cases))
+	}
+	for _, c := range r.Cases {
+		if figure(t, c, "delivered") != 100 || figure(t, c, "CPU a message") <= 0 || len(c.Metric("delivered").Samples) != 1 {
+			t.Errorf("%s: %+v", c.Title(), c.Metrics)
+		}
+		for _, name := range []string{"to TCP", "to WebSocket", "API's answer"} {
+			if p50 := figure(t, c, name+" p50"); p50 <= 0 || figure(t, c, name+" max") < p50 {
+				t.Errorf("%s: %s: p50 %v µs", c.Title(), name, p50)
+			}
 		}
 	}
-	t.Errorf("no figure %q in %+v", name, r.Figures)
-	return 0
 }
 
-func TestLone(t *testing.T) {
-	r := run(t, push.Command{Links: 5, Rooms: 2, Body: 64, Messages: 20, Pushers: 1, Batch: 1, Grace: 20 * time.Second})
-	// Ten messages to the room of three links, ten to that of two.
-	if figure(t, r, "expected") != 50 || figure(t, r, "delivered") != 50 {
-		t.Errorf("figures %+v", r.Figures)
-	}
-	if len(r.Latencies) != 3 || r.Latencies[0].Count+r.Latencies[1].Count != 50 || r.Latencies[2].Count != 20 ||
-		r.Latencies[0].Count == 0 || r.Latencies[0].P50 <= 0 || r.Latencies[0].Max < r.Latencies[0].P50 {
-		t.Errorf("latencies %+v", r.Latencies)
-	}
-}
-
-func TestThroughput(t *testing.T) {
+func TestRate(t *testing.T) {
 	for _, c := range []push.Command{
-		{Links: 20, Rooms: 4, Body: 100, Messages: 1, Rate: 200, Duration: time.Second, Pushers: 2, Batch: 5, Grace: 20 * time.Second},
-		{Links: 3, Rooms: 1, Body: 64, Messages: 1, Rate: 50, Duration: time.Second / 2, Pushers: 4, Batch: 1, Grace: 20 * time.Second, Goim: true,
-			Flags: target.Flags{Transport: "ws", Serve: []string{"--engine=std"}}},
+		{
+			Scenario: push.Scenario{Links: []int{20}, Rooms: 4, Body: []int{100}, Messages: 1, Rate: []float64{200}, Duration: time.Second / 2, Pushers: 2, Batch: 5, Grace: 20 * time.Second},
+			Suite:    suite.Flags{Engines: []string{"epoll"}, Loops: 1},
+		},
+		{
+			Scenario: push.Scenario{Links: []int{3}, Rooms: 1, Body: []int{64}, Messages: 1, Rate: []float64{50}, Duration: time.Second / 2, Pushers: 4, Batch: 1, Grace: 20 * time.Second, Goim: true},
+			Suite:    suite.Flags{Engines: []string{"std"}},
+			Server:   target.Flags{Transport: "ws", Serve: []string{"--sync-writes"}},
+		},
 	} {
 		r := run(t, c)
-		members := float64(c.Links) / float64(c.Rooms)
-		stored := figure(t, r, "stored")
-		if stored == 0 || stored > c.Rate*c.Duration.Seconds()+float64(c.Batch*c.Pushers) ||
-			figure(t, r, "expected") != stored*members || figure(t, r, "delivered") != stored*members ||
-			figure(t, r, "bytes") < figure(t, r, "deliveries")*float64(c.Body) || figure(t, r, "writes") <= 0 {
-			t.Errorf("figures %+v", r.Figures)
+		if len(r.Cases) != len(c.Rate) {
+			t.Errorf("%d cases of %v", len(r.Cases), c.Rate)
+		}
+		for _, k := range r.Cases {
+			members := float64(c.Links[0]) / float64(c.Rooms)
+			deliveries := figure(t, k, "deliveries")
+			if messages := figure(t, k, "messages"); messages <= 0 || deliveries < messages*members*.999 || deliveries > messages*members*1.001 ||
+				figure(t, k, "bytes") < deliveries*float64(c.Body[0]) || figure(t, k, "writes") <= 0 || figure(t, k, "delivered") != 100 ||
+				figure(t, k, "refused")+figure(t, k, "unknown") != 0 {
+				t.Errorf("%s: %+v", k.Title(), k.Metrics)
+			}
 		}
 	}
 }
 
-// What a server loses must fail the run. The address of the links is one of
-// another server than the API's.
-func TestLossIsAFault(t *testing.T) {
+// TestRunningServer pushes to servers that the bench has not started: to one,
+// and then to the API of one with the links of another. What does not arrive
+// must fail the run.
+func TestRunningServer(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var servers [2]*target.Target
@@ -113,11 +135,20 @@ func TestLossIsAFault(t *testing.T) {
 		}()
 		servers[i] = s
 	}
-	c := push.Command{Links: 2, Rooms: 1, Body: 64, Messages: 5, Pushers: 1, Batch: 1, Grace: 100 * time.Millisecond,
-		Flags: target.Flags{API: servers[0].API.API, Addr: servers[1].Addrs}}
+	c := push.Command{
+		Scenario: push.Scenario{Links: []int{2}, Rooms: 1, Body: []int{64}, Messages: 5, Pushers: 1, Batch: 1, Grace: 20 * time.Second},
+		Suite:    suite.Flags{Repeat: 2},
+		Server:   target.Flags{API: servers[0].API.API, Addr: servers[0].Addrs, Admin: servers[0].Admin},
+	}
+	k := run(t, c).Cases[0]
+	if k.Engine != "running" || figure(t, k, "delivered") != 100 || len(k.Metric("delivered").Samples) != 2 || k.Metric("CPU a message") != nil {
+		t.Errorf("%+v", k)
+	}
+
+	c.Server.Addr, c.Grace = servers[1].Addrs, 100*time.Millisecond
 	var out strings.Builder
-	if err := c.Run(ctx, &out); err == nil {
-		t.Errorf("no error:\n%s", out.String())
+	if err := c.Run(ctx, &out); !errors.Is(err, report.ErrFaults) || !strings.Contains(out.String(), "FAULT: push alone running") {
+		t.Errorf("%v:\n%s", err, out.String())
 	}
 }
 
@@ -129,16 +160,16 @@ func TestUnreachable(t *testing.T) {
 	addr := ln.Addr().String()
 	ln.Close()
 	for name, f := range map[string]target.Flags{
-		"nobody listens": {API: "http://" + addr, Addr: []string{"tcp://" + addr}},
-		"wrong flag":     {Transport: "both", Serve: []string{"--no-such-flag"}},
+		"connection refused": {API: "http://" + addr, Addr: []string{"tcp://" + addr}},
+		"no-such-flag":       {Transport: "both", Serve: []string{"--no-such-flag"}},
 	} {
-		c := push.Command{Flags: f, Links: 100, Rooms: 1, Body: 64, Messages: 1, Pushers: 1, Batch: 1}
-		err := c.Run(context.Background(), new(strings.Builder))
-		if err == nil || errors.Is(err, push.ErrFaults) {
-			t.Errorf("%s: %v", name, err)
+		c := push.Command{
+			Scenario: push.Scenario{Links: []int{100}, Rooms: 1, Body: []int{64}, Messages: 1, Pushers: 1, Batch: 1},
+			Suite:    suite.Flags{Engines: []string{"std"}, Repeat: 1}, Server: f,
 		}
-		if name == "wrong flag" && !strings.Contains(err.Error(), "no-such-flag") {
-			t.Errorf("does not say what the server said: %v", err)
+		err := c.Run(context.Background(), new(strings.Builder))
+		if !errors.Is(err, report.ErrFaults) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package target
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"github.com/oortim/oort/bench/control"
 )
 
 // startTime bounds how long a started server may take to be ready, stopTime
@@ -27,7 +27,7 @@ type child struct {
 	cmd   *exec.Cmd
 	data  string            // its directory, removed at the end
 	ready map[string]string // addresses by name, from its ready line
-	said  *tail             // its log
+	said  *control.Tail     // its log
 	done  chan struct{}     // its output has been read to the end
 }
 
@@ -40,7 +40,7 @@ func startChild(ctx context.Context, binary string, flags []string) (*child, err
 	}
 	args := append([]string{"serve", "--tcp=127.0.0.1:0", "--ws=127.0.0.1:0", "--http=127.0.0.1:0",
 		"--admin=127.0.0.1:0", "--drain-window=100ms", "--data=" + data}, flags...)
-	c := &child{cmd: exec.Command(binary, args...), data: data, said: new(tail), done: make(chan struct{})}
+	c := &child{cmd: exec.Command(binary, args...), data: data, said: new(control.Tail), done: make(chan struct{})}
 	c.cmd.Stderr = c.said
 	out, err := c.cmd.StdoutPipe()
 	if err == nil {
@@ -110,28 +110,4 @@ func (c *child) stop() error {
 		err = fmt.Errorf("bench: oort serve: %w\n%s", err, c.said)
 	}
 	return errors.Join(err, os.RemoveAll(c.data))
-}
-
-// tail keeps the last of what is written.
-type tail struct {
-	mu  sync.Mutex // guards buf
-	buf bytes.Buffer
-}
-
-const tailBytes = 8 << 10
-
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf.Write(b)
-	if over := t.buf.Len() - tailBytes; over > 0 {
-		t.buf.Next(over)
-	}
-	return len(b), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.String()
 }

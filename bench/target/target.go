@@ -12,13 +12,15 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/oortim/oort/bench/measure"
 	"github.com/oortim/oort/client/push"
 )
 
 // Flags say which server. Without API and Addr one is started.
 type Flags struct {
-	API        string   `name:"api" placeholder:"URL" help:"HTTP API of a running server. Default: start oort serve for the run."`
+	API        string   `name:"api" placeholder:"URL" help:"HTTP API of a running server. Default: start oort serve, anew for each round."`
 	Addr       []string `placeholder:"URL" help:"Where its comets listen, tcp://… and ws://…; links take turns."`
 	Admin      string   `placeholder:"URL" help:"Its admin address, http://…, for its own counters. Optional."`
 	APIKeyFile string   `name:"api-key-file" type:"existingfile" help:"File that holds the bearer key of its API."`
@@ -46,10 +48,14 @@ type Target struct {
 	child *child // nil: the server runs without us
 }
 
-// Open finds the server or starts it. Close must follow.
-func (f *Flags) Open(ctx context.Context) (*Target, error) {
-	if f.API == "" {
-		return f.start(ctx)
+// Running says whether the server is one that runs already.
+func (f *Flags) Running() bool { return f.API != "" }
+
+// Open finds the server, or starts one with flags and those of f.Serve, which
+// win. Close must follow.
+func (f *Flags) Open(ctx context.Context, flags ...string) (*Target, error) {
+	if !f.Running() {
+		return f.start(ctx, append(flags, f.Serve...))
 	}
 	t := &Target{API: push.Client{API: f.API, HTTP: httpClient()}, Addrs: f.Addr, Admin: f.Admin}
 	if f.APIKeyFile == "" {
@@ -60,12 +66,12 @@ func (f *Flags) Open(ctx context.Context) (*Target, error) {
 	return t, err
 }
 
-func (f *Flags) start(ctx context.Context) (*Target, error) {
+func (f *Flags) start(ctx context.Context, flags []string) (*Target, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("bench: own binary: %w", err)
 	}
-	c, err := startChild(ctx, self, f.Serve)
+	c, err := startChild(ctx, self, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -97,12 +103,14 @@ func (t *Target) Close() error {
 	return t.child.stop()
 }
 
-// Describe says for the report what was measured.
-func (t *Target) Describe() string {
+// CPU is the processor time that the server has used; false if it is not ours
+// to ask, or the system does not say.
+func (t *Target) CPU() (time.Duration, bool) {
 	if t.child == nil {
-		return t.API.API + ", running"
+		return 0, false
 	}
-	return "oort serve, started for the run"
+	used, err := measure.OpenProcess(t.child.cmd.Process.Pid).CPU()
+	return used, err == nil
 }
 
 // Counter is the sum of the server's metric of that name, over its labels;

@@ -42,14 +42,3 @@ oort_z nonsense
 		}
 	}
 }
-
-func TestTail(t *testing.T) {
-	var l tail
-	for range 3 {
-		l.Write([]byte(strings.Repeat("a", tailBytes/2)))
-	}
-	l.Write([]byte("end"))
-	if s := l.String(); len(s) != tailBytes || !strings.HasSuffix(s, "aend") {
-		t.Errorf("%d bytes, ends %q", len(s), s[len(s)-4:])
-	}
-}

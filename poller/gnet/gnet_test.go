@@ -19,29 +19,6 @@ import (
 // Importing gnet starts goroutines, which must be gone whatever else is run.
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// However a link ends, its rest goes back; and a link without one holds none.
-func TestRestsAreGivenBack(t *testing.T) {
-	r := newRig(t, &scripted{data: func(_ poller.ID, in []byte) int { return len(in) / 10 * 10 }}, poller.Options{})
-	held := func(want int) {
-		t.Helper()
-		r.until("the rests that there should be", func(l *loop) bool { return l.rests.Held() == want })
-	}
-	_, p := r.link()
-	p.Write([]byte("half"))
-	held(1)
-	p.Write([]byte("of ten"))
-	held(0)
-	p.Write([]byte("half"))
-	held(1)
-	p.Close()
-	held(0)
-	id, p := r.link()
-	p.Write([]byte("half"))
-	held(1)
-	r.do(func(l *loop) { l.Close(id, poller.ErrStopped) })
-	held(0)
-}
-
 // A peer that sends to a paused link fills sockets, and no memory of ours.
 func TestPausedLinkIsNotRead(t *testing.T) {
 	var sum int
@@ -61,9 +38,9 @@ func TestPausedLinkIsNotRead(t *testing.T) {
 		sent <- err
 	}()
 	for range 50 {
-		r.until("a pause", func(l *loop) bool { return l.links.find(id).paused })
+		r.until("a pause", func(l *loop) bool { return l.Find(id).Waits() })
 		r.do(func(l *loop) {
-			if n := len(l.rests.Bytes(l.links.find(id).rest)); n > 1000+1024 {
+			if n := l.Unused(l.Find(id)); n > 1000+1024 {
 				t.Errorf("%d bytes are held for a paused link", n)
 			}
 			l.Resume(id)

@@ -5,73 +5,64 @@ package gnet
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	lib "github.com/panjf2000/gnet/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/oortim/oort/poller"
-	"github.com/oortim/oort/poller/internal/calls"
-	"github.com/oortim/oort/poller/internal/rest"
-	"github.com/oortim/oort/poller/internal/taskq"
+	"github.com/oortim/oort/poller/internal/adapter"
 	"github.com/oortim/oort/poller/internal/writable"
 )
 
-const (
-	readSize   = 64 << 10 // the read buffer of a gnet loop
-	tasksATurn = 1024     // tasks handled before links get their turn
-)
+// readSize is the read buffer of a gnet loop.
+const readSize = 64 << 10
 
-// loop is one gnet event loop, and all that it owns.
+// loop is one gnet event loop, and all that it owns. gnet's goroutine for it is
+// the one that calls it.
 type loop struct {
+	adapter.Loop[conn]
+
 	// immutable after Open
-	index  int
 	engine *engine
 	client *lib.Client
 	epoll  int // gnet's
 	full   *writable.Set
 
 	// safe from anywhere
-	bell     bell
-	calls    calls.Handler
-	tasks    *taskq.Queue
-	timer    *time.Timer   // rings
-	door     chan struct{} // one for each connect that may come in
-	stopped  chan struct{} // closed when OnStop has been called
-	accepted atomic.Uint64
+	bell    bell
+	timer   *time.Timer   // rings
+	door    chan struct{} // one for each connect that may come in
+	stopped chan struct{} // closed when OnStop has been called
 
 	drainedMu sync.Mutex
 	drained   []poller.ID // guarded by drainedMu; links whose sockets take bytes again
 
 	// owned by the loop
-	links    table
-	rests    rest.Table
-	resumed  []*link // whose rest is to be delivered
-	closing  []closing
 	admitted int         // connects that came in since the door was opened
 	spent    []poller.ID // drained of the last turn, to be used again
 	over     bool        // stopped
 }
 
-// closing is a link that was marked, and why.
-type closing struct {
-	link   *link
-	reason error
+// conn is what this package keeps of a link.
+type conn struct {
+	lib   lib.Conn // nil once gnet has closed it
+	muted bool     // it is out of gnet's epoll
 }
+
+type link = adapter.Link[conn]
 
 func newLoop(e *engine, index int) (*loop, error) {
 	l := &loop{
-		index:   index,
 		engine:  e,
-		door:    make(chan struct{}, e.opts.AcceptBatch),
+		door:    make(chan struct{}, e.Options.AcceptBatch),
 		stopped: make(chan struct{}),
 	}
-	for range e.opts.AcceptBatch {
+	for range e.Options.AcceptBatch {
 		l.door <- struct{}{}
 	}
-	l.bell.turn = lib.RunnableFunc(func(context.Context) error { l.run(); return nil })
-	l.tasks = taskq.New(e.opts.Queue, l.bell.ring)
+	l.bell.turn = lib.RunnableFunc(func(context.Context) error { l.execute(); return nil })
+	l.Prepare(e.Options, index, adapter.Adapter[conn](l), l.bell.ring)
 	l.timer = time.AfterFunc(time.Hour, l.bell.ring)
 	l.timer.Stop()
 	return l, l.start()
@@ -97,8 +88,18 @@ func (l *loop) start() (err error) {
 	return err
 }
 
-// shutdown ends what start has begun.
-func (l *loop) shutdown() {
+// Run has gnet begin to call the loop, and ends gnet when the loop has stopped
+// and nobody accepts: a goroutine that enrolls a link waits for gnet's answer,
+// so gnet must outlive it.
+func (l *loop) Run() {
+	l.bell.ring() // the first turn
+	<-l.stopped
+	l.engine.AwaitAcceptors()
+	l.Discard()
+}
+
+// Discard ends what start has begun.
+func (l *loop) Discard() {
 	l.timer.Stop()
 	l.full.Close()
 	l.bell.silence()
@@ -106,12 +107,9 @@ func (l *loop) shutdown() {
 	_ = unix.Close(l.bell.socket)
 }
 
-func (l *loop) Index() int              { return l.index }
-func (l *loop) Post(t poller.Task) bool { return l.tasks.Put(t) }
-
 // stir makes a turn follow a callback of gnet.
 func (l *loop) stir() {
-	l.tasks.Awake()
+	l.Tasks.Awake()
 	l.bell.ring()
 }
 
@@ -122,29 +120,27 @@ func (l *loop) rang() {
 	l.stir()
 }
 
-// run is what gnet executes when the bell was rung.
-func (l *loop) run() {
+// execute is what gnet executes when the bell was rung.
+func (l *loop) execute() {
 	l.bell.rung.Store(false)
 	switch {
 	case l.over:
-	case l.engine.isStopping():
-		l.stop()
+	case l.engine.Stopping():
+		l.Finish()
+		l.ReleaseGone()
+		l.over = true
+		close(l.stopped)
 	default:
-		l.tasks.Awake()
+		l.Tasks.Awake()
 		l.timer.Stop()
 		l.sleep(l.turn())
 	}
 }
 
-// turn does the work of one turn that is not done in gnet's callbacks, and
-// returns how long to sleep.
 func (l *loop) turn() time.Duration {
-	l.runDrained()
-	l.runTasks()
-	l.runResumed()
-	l.runClosing()
-	wait := l.calls.OnTurn(time.Now())
-	if len(l.resumed) > 0 || len(l.closing) > 0 || l.admitted == cap(l.door) {
+	wait := l.Turn()
+	l.ReleaseGone()
+	if l.admitted == cap(l.door) {
 		return 0
 	}
 	return wait
@@ -153,38 +149,9 @@ func (l *loop) turn() time.Duration {
 // sleep has gnet wait for wait, for somebody to ring, or for events; with
 // nothing to wait for, it lets gnet poll once.
 func (l *loop) sleep(wait time.Duration) {
-	if wait == 0 || !l.tasks.Sleep() {
+	if wait == 0 || !l.Tasks.Sleep() {
 		l.bell.again()
 	} else if wait > 0 {
 		l.timer.Reset(wait)
 	}
-}
-
-// stop ends the loop: tasks that were taken are handled while the links still
-// live, and what they wrote goes out before the links are closed.
-func (l *loop) stop() {
-	l.tasks.End()
-	for l.runTasks() {
-	}
-	l.runResumed()
-	l.runClosing()
-	l.calls.OnTurn(time.Now())
-	for _, k := range l.links.links {
-		if k != nil {
-			l.Close(k.id, poller.ErrStopped)
-		}
-	}
-	l.runClosing()
-	l.calls.OnStop()
-	l.over = true
-	close(l.stopped)
-}
-
-// runTasks handles the tasks at hand and says whether there were any.
-func (l *loop) runTasks() bool {
-	n := l.tasks.Gather(tasksATurn)
-	for range n {
-		l.calls.OnTask(l.tasks.Next())
-	}
-	return n > 0
 }

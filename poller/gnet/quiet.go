@@ -6,8 +6,10 @@ import "github.com/panjf2000/gnet/v2/pkg/pool/goroutine"
 
 // gnet starts a pool of workers as soon as it is imported, whose two
 // goroutines wake twice a second for ever. Programs import this package
-// whether they use it or not, and no call that it makes needs a worker; so the
-// pool is released in the one place where all of them are served.
+// whether they use it or not, and no call that it makes needs a worker. This is
+// the only init in oort: whatever is called instead, a program that never opens
+// this engine would have to call it as well, and so would every test that looks
+// for goroutines that were left.
 func init() { goroutine.DefaultWorkerPool.Release() }
 
 // silence is a logger for gnet, which otherwise writes to the standard output.

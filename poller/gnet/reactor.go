@@ -47,8 +47,8 @@ func (r *reactor) OnTraffic(c lib.Conn) lib.Action {
 // OnClose comes before gnet closes the descriptor, also when the loop itself
 // has asked for it.
 func (r *reactor) OnClose(c lib.Conn, err error) lib.Action {
-	if k, ok := c.Context().(*link); ok && k.conn != nil {
-		k.conn = nil
+	if k, ok := c.Context().(*link); ok && k.Own.lib != nil {
+		k.Own.lib = nil
 		r.loop.lost(k, err)
 	}
 	return lib.None
@@ -59,7 +59,7 @@ func (r *reactor) OnClose(c lib.Conn, err error) lib.Action {
 func newClient(l *loop) (*lib.Client, error) {
 	c, err := lib.NewClient(&reactor{loop: l},
 		lib.WithNumEventLoop(1),
-		lib.WithReadBufferCap(min(l.engine.opts.MaxRest, readSize)),
+		lib.WithReadBufferCap(min(l.engine.Options.MaxRest, readSize)),
 		lib.WithLogger(silence{}))
 	if err != nil {
 		return nil, err

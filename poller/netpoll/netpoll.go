@@ -18,7 +18,7 @@
 //   - Accept. The library's own answer to EMFILE is a goroutine that tries until
 //     it succeeds, also when the listener is closed, and afterwards it can no
 //     longer take the listener out of its poll. So we accept, and enrol the
-//     descriptors (internal/accept; enrol).
+//     descriptors (listener, enrol).
 //   - Writing. The library's Flush blocks when the socket is full, and says
 //     nothing of short writes. So we write to the descriptor, and an epoll of
 //     ours tells when it takes bytes again (internal/writable).
@@ -32,159 +32,28 @@
 //     while the adapter may write to it or hold the end back behind a Pause. So
 //     the descriptor is taken from it then (onEnd). It does not tell a reset
 //     from a FIN, so the kernel is asked. And where the race detector is on, it
-//     now and then ends a link whose peer lives (runEnded).
+//     now and then ends a link whose peer lives (Begin).
 //
-// What remains: each link has a read buffer of 8 KB in the library, also when
-// it is idle, and after the peer has sent much at once one of up to 8 MB. The
-// library's pollers, one for each 20 CPUs, serve all engines of a process and
-// never end: a goroutine and two descriptors each. What the library would log
-// is dropped, for every user of it in the process.
+// What remains: an idle link takes 11 KB of the heap (go test -run xxx -bench
+// Idle ./poller/engines), 8 of them a read buffer of the library's, which grows
+// to 8 MB after the peer has sent much at once. The library's pollers, one for
+// each 20 CPUs, serve all engines of a process and never end: a goroutine and
+// two descriptors each. What the library would log is dropped, for every user
+// of it in the process.
 package netpoll
 
 import (
-	"context"
-	"net"
-	"sync"
-	"sync/atomic"
-
 	"github.com/oortim/oort/poller"
-	"github.com/oortim/oort/poller/internal/accept"
+	"github.com/oortim/oort/poller/internal/adapter"
 )
 
-// engine is the poller.Engine of this package.
-type engine struct {
-	// immutable after Open
-	opts      poller.Options
-	listeners []*accept.Listener
-	loops     []*loop
+// engine is the poller.Engine of this package. Links are dealt to the loops in
+// turn.
+type engine = adapter.Engine[*loop]
 
-	// safe from anywhere
-	next         atomic.Uint32 // which loop gets the next link
-	acceptPauses atomic.Uint64
-	stopping     chan struct{} // closed by Stop
-	done         chan struct{} // closed when every goroutine has ended
-	acceptors    sync.WaitGroup
-	running      sync.WaitGroup // loops
-	stopAccept   sync.Once
-	stop         sync.Once
-}
-
-// Open listens on every address of o and starts the loops. Links are dealt to
-// the loops in turn.
+// Open listens on every address of o and starts the loops.
 func Open(o poller.Options) (poller.Engine, error) {
-	o, err := o.WithDefaults()
-	if err != nil {
-		return nil, err
-	}
-	if err := start(); err != nil {
-		return nil, err
-	}
-	e := &engine{opts: o, stopping: make(chan struct{}), done: make(chan struct{})}
-	if err := e.open(); err != nil {
-		e.abandon()
-		return nil, err
-	}
-	e.start()
-	return e, nil
-}
-
-// open opens all that needs descriptors. If it fails, abandon releases what it
-// opened.
-func (e *engine) open() error {
-	for _, addr := range e.opts.Listen {
-		ln, err := accept.Listen(addr, e.opts.Backlog)
-		if err != nil {
-			return err
-		}
-		e.listeners = append(e.listeners, ln)
-	}
-	for i := range e.opts.Loops {
-		l, err := newLoop(e, i)
-		if err != nil {
-			return err
-		}
-		e.loops = append(e.loops, l)
-		if err := l.calls.Open(e.opts, l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *engine) abandon() {
-	for _, ln := range e.listeners {
-		ln.Close()
-	}
-	for _, l := range e.loops {
-		l.full.Close()
-	}
-}
-
-func (e *engine) start() {
-	for _, l := range e.loops {
-		e.running.Go(l.run)
-	}
-	for i, ln := range e.listeners {
-		e.acceptors.Go(func() {
-			ln.Serve(
-				func(k accept.Link) { e.deal(arrival{k, i}) },
-				func() { e.acceptPauses.Add(1) })
-		})
-	}
-	go func() {
-		e.running.Wait()
-		close(e.done)
-	}()
-}
-
-func (e *engine) Name() string { return "netpoll" }
-
-func (e *engine) Addrs() []net.Addr {
-	addrs := make([]net.Addr, len(e.listeners))
-	for i, ln := range e.listeners {
-		addrs[i] = ln.Addr()
-	}
-	return addrs
-}
-
-func (e *engine) Loops() []poller.Loop {
-	loops := make([]poller.Loop, len(e.loops))
-	for i, l := range e.loops {
-		loops[i] = l
-	}
-	return loops
-}
-
-func (e *engine) StopAccept() {
-	e.stopAccept.Do(func() {
-		for _, ln := range e.listeners {
-			ln.Close()
-		}
-	})
-}
-
-func (e *engine) Stop(ctx context.Context) error {
-	e.StopAccept()
-	e.stop.Do(func() {
-		close(e.stopping)
-		for _, l := range e.loops {
-			l.tasks.Kick()
-		}
-	})
-	select {
-	case <-e.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (e *engine) Stats() poller.Stats {
-	s := poller.Stats{AcceptPauses: e.acceptPauses.Load()}
-	for _, l := range e.loops {
-		s.Accepted += l.accepted.Load()
-		s.Panics += l.calls.Panics()
-		s.Wakes += l.tasks.Wakes()
-	}
-	return s
+	return adapter.Open(adapter.Library[*loop, *listener]{
+		Name: "netpoll", Listen: listen, Loop: newLoop, Accept: acceptAll,
+	}, o)
 }

@@ -40,6 +40,25 @@ func (s *sink) OnTask(t poller.Task)           { t.Ref.(func())() }
 func (s *sink) OnTurn(time.Time) time.Duration { return -1 }
 func (s *sink) OnStop()                        {}
 
+// link is the one link of an engine of one loop.
+func (s *sink) link(t *testing.T) (poller.ID, net.Conn) {
+	s.opened = make(chan poller.ID, 1)
+	e, err := Open(poller.Options{
+		Listen: []string{"127.0.0.1:0"}, Loops: 1, MaxRest: 4096,
+		NewHandler: func(l poller.Loop) poller.Handler { s.loop = l; return s },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { e.Stop(context.Background()) })
+	p, err := net.Dial("tcp", e.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return <-s.opened, p
+}
+
 // do runs f on the loop.
 func (s *sink) do(f func()) {
 	done := make(chan bool)
@@ -83,21 +102,7 @@ func TestPeerIsHeldBack(t *testing.T) {
 		"slow":   {slow: 100 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.opened = make(chan poller.ID, 1)
-			e, err := Open(poller.Options{
-				Listen: []string{"127.0.0.1:0"}, Loops: 1, MaxRest: 4096,
-				NewHandler: func(l poller.Loop) poller.Handler { s.loop = l; return s },
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer e.Stop(context.Background())
-			p, err := net.Dial("tcp", e.Addrs()[0].String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
-			id := <-s.opened
+			id, p := s.link(t)
 			const most = 64 << 20
 			sent := pour(t, p, most)
 			if sent >= most {

@@ -4,13 +4,13 @@ package raw
 
 import (
 	"errors"
-	"net/netip"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/accept"
 )
 
 // acceptPause is how long a loop that ran out of descriptors waits before it
@@ -23,7 +23,7 @@ const acceptPause = 200 * time.Millisecond
 func (l *loop) accept(i int) {
 	for l.listeners[i].armed && l.budget > 0 {
 		ln := l.listeners[i]
-		fd, peer, err := accept(ln.fd)
+		fd, peer, err := accept4(ln.fd)
 		switch {
 		case err == nil:
 			l.budget--
@@ -32,7 +32,7 @@ func (l *loop) accept(i int) {
 			}
 		case errors.Is(err, syscall.EAGAIN):
 			return
-		case ofOneConnect(err):
+		case accept.OfOneConnect(err):
 			l.budget--
 		case len(l.reserve) > 0:
 			l.spend()
@@ -43,52 +43,24 @@ func (l *loop) accept(i int) {
 	}
 }
 
-// ofOneConnect says whether an error of accept concerns only the connect that
-// was first in the queue. See accept(2), "Error handling": Linux passes
-// pending network errors of the new socket.
-func ofOneConnect(err error) bool {
-	switch err {
-	case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.ENOPROTOOPT, unix.ENETDOWN,
-		unix.ENETUNREACH, unix.EHOSTDOWN, unix.EHOSTUNREACH, unix.EOPNOTSUPP, unix.ETIMEDOUT:
-		return true
-	}
-	return false
-}
-
 // welcome makes a link of fd. False means that the kernel had no memory for
 // it; the connect is lost.
 func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	id, k := l.links.add(fd)
+	id, k := l.links.Add()
 	armed := armedIn
 	if l.engine.how.Edge {
 		armed = armedEdge
 	}
 	if err := l.poll.change(fd, id.Slot, id.Gen, 0, armed); err != nil {
-		l.links.remove(id.Slot)
+		l.links.Remove(id)
 		_ = unix.Close(fd)
 		return false
 	}
-	k.flag |= armed
+	k.fd, k.flag = int32(fd), armed
 	l.accepted.Add(1)
-	c := poller.Conn{Listener: i, Local: ln.local, Remote: addrPort(peer)}
-	if ln.every {
-		if own, err := unix.Getsockname(fd); err == nil {
-			c.Local = addrPort(own)
-		}
-	}
-	l.calls.OnOpen(id, c)
+	l.calls.OnOpen(id, poller.Conn{Listener: i, Local: ln.local.Of(fd), Remote: accept.AddrPort(peer)})
 	return true
-}
-
-func addrPort(sa unix.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return plain(netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)))
-	}
-	return netip.AddrPort{}
 }
 
 // pauseAccept stops listening on all addresses for a while. Where descriptors

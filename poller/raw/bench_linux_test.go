@@ -156,7 +156,7 @@ func BenchmarkWriteEach(b *testing.B) {
 	var fds []int32
 	r.do(func(l *loop) {
 		for _, id := range ids {
-			fds = append(fds, l.links.at(id.Slot).fd)
+			fds = append(fds, l.links.Find(id).fd)
 		}
 	})
 	block, taken := make([]byte, 26), make([]int32, links)

@@ -10,8 +10,7 @@ import (
 
 // Close marks. It is the one way by which a link ends, whoever ends it.
 func (l *loop) Close(id poller.ID, reason error) {
-	if k := l.links.find(id); k != nil {
-		k.flag |= marked
+	if l.links.Mark(id) != nil {
 		l.closing = append(l.closing, closing{id, reason})
 	}
 }
@@ -22,7 +21,7 @@ func (l *loop) runClosing() {
 	for i := 0; i < len(l.closing); i++ {
 		c := l.closing[i]
 		l.calls.OnClose(c.id, c.reason)
-		l.release(c.id.Slot)
+		l.release(c.id)
 	}
 	clear(l.closing) // lets go of the reasons
 	l.closing = l.closing[:0]
@@ -30,11 +29,11 @@ func (l *loop) runClosing() {
 
 // release gives up all that a link holds. Closing its descriptor takes it out
 // of the poll; it comes after every event of the turn.
-func (l *loop) release(slot uint32) {
-	k := l.links.at(slot)
+func (l *loop) release(id poller.ID) {
+	k := l.links.Tenant(id)
 	fd := int(k.fd)
 	l.rests.Free(k.rest)
-	l.links.remove(slot)
+	l.links.Remove(id)
 	l.poll.forget(fd)
 	_ = syscall.Close(fd) // on Linux the descriptor is gone even if this fails
 }

@@ -3,23 +3,21 @@
 package raw
 
 import (
-	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/oortim/oort/poller/internal/accept"
 )
 
 // listener is one listening socket of one loop. Its index in loop.listeners
 // is that of its address in Options.Listen.
 type listener struct {
 	fd    int
-	local netip.AddrPort // the address bound, to tell links without asking the kernel
-	every bool           // bound to every address of the host, so that each link is asked for its own
-	armed bool           // the kernel reports connects
+	local accept.Local // of its connections
+	armed bool         // the kernel reports connects
 }
 
 // listen opens every address for every loop.
@@ -47,7 +45,7 @@ func (e *engine) listenOn(addr string) (net.Addr, error) {
 	if e.how.Private && port == "0" {
 		// A socket to which the kernel gave its port loses it when it stops
 		// listening; one that asked for it keeps it. See pauseAccept.
-		ln, err := listenTCP(net.JoinHostPort(host, port), shareable)
+		ln, err := accept.TCP(net.JoinHostPort(host, port), shareable)
 		if err != nil {
 			return nil, err
 		}
@@ -81,44 +79,20 @@ func probe(addr, port string) error {
 	if port == "0" {
 		return nil
 	}
-	ln, err := listenTCP(addr, nil)
+	ln, err := accept.TCP(addr, nil)
 	if err != nil {
 		return err
 	}
 	return ln.Close()
 }
 
-// listenTCP lets package net resolve and bind. Multipath TCP, its default
-// since Go 1.24, is off: accepted sockets would not be plain TCP ones.
-func listenTCP(addr string, control func(string, string, syscall.RawConn) error) (*net.TCPListener, error) {
-	lc := net.ListenConfig{Control: control}
-	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(context.Background(), "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	return ln.(*net.TCPListener), nil
-}
-
-// listen opens one listening socket for l. What package net opened is
-// duplicated and closed, which takes it out of the runtime's poller.
+// listen opens one listening socket for l.
 func (l *loop) listen(addr string) (net.Addr, error) {
-	ln, err := listenTCP(addr, shareable)
+	fd, bound, err := accept.Bare(addr, l.engine.opts.Backlog, shareable)
 	if err != nil {
 		return nil, err
 	}
-	defer ln.Close()
-	fd, err := duplicate(ln)
-	if err != nil {
-		return nil, err
-	}
-	// A second listen(2) only changes the length of the queue.
-	if err := unix.Listen(fd, l.engine.opts.Backlog); err != nil {
-		_ = unix.Close(fd)
-		return nil, err
-	}
-	bound := ln.Addr().(*net.TCPAddr)
-	return bound, l.attend(listener{fd: fd, local: plain(bound.AddrPort()), every: bound.IP.IsUnspecified()})
+	return bound, l.attend(listener{fd: fd, local: accept.LocalOf(bound)})
 }
 
 // share makes l accept from the last socket that first opened.
@@ -135,22 +109,4 @@ func (l *loop) share(first *loop) error {
 func (l *loop) attend(ln listener) error {
 	l.listeners = append(l.listeners, ln)
 	return l.hear(len(l.listeners) - 1)
-}
-
-func duplicate(ln *net.TCPListener) (fd int, err error) {
-	rc, err := ln.SyscallConn()
-	if err != nil {
-		return -1, err
-	}
-	if e := rc.Control(func(old uintptr) {
-		fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0)
-	}); e != nil {
-		return -1, e
-	}
-	return fd, err
-}
-
-// plain is a without the disguise of IPv4 as IPv6.
-func plain(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/poller/internal/calls"
 	"github.com/oortim/oort/poller/internal/rest"
+	"github.com/oortim/oort/poller/internal/slots"
 	"github.com/oortim/oort/poller/internal/sock"
 	"github.com/oortim/oort/poller/internal/taskq"
 )
@@ -24,9 +25,9 @@ const (
 // loop is one reactor and all that it owns.
 type loop struct {
 	// immutable after Open
-	index    int
-	engine   *engine
-	maySleep func() bool // tasks.Sleep, made once
+	index  int
+	engine *engine
+	ready  func() bool // tasks.Sleep; made once, as it would be allocated each turn
 
 	// safe from anywhere
 	calls        calls.Handler
@@ -36,7 +37,7 @@ type loop struct {
 
 	// owned by the loop
 	poll      *poll
-	links     table
+	links     slots.Table[link]
 	rests     rest.Table
 	resumed   []poller.ID // links whose rest is to be delivered
 	more      []poller.ID // edge-triggered: links that had more than may be read in a turn
@@ -64,7 +65,7 @@ func newLoop(e *engine, index int) (*loop, error) {
 	}
 	l := &loop{index: index, engine: e, poll: p, buf: make([]byte, readSize)}
 	l.tasks = taskq.New(e.opts.Queue, p.wake)
-	l.maySleep = l.tasks.Sleep
+	l.ready = l.tasks.Sleep
 	return l, nil
 }
 
@@ -86,7 +87,7 @@ func (l *loop) run() {
 // turn runs one turn after sleeping for wait at most, and returns how long
 // the next may sleep.
 func (l *loop) turn(wait time.Duration) time.Duration {
-	n := l.poll.wait(wait, l.maySleep)
+	n := l.poll.wait(wait, l.ready)
 	l.tasks.Awake()
 	l.budget = l.engine.opts.AcceptBatch
 	more := len(l.more)
@@ -127,7 +128,9 @@ func (l *loop) stop() {
 	l.runResumed()
 	l.runClosing()
 	l.calls.OnTurn(time.Now())
-	l.links.each(func(id poller.ID) { l.Close(id, poller.ErrStopped) })
+	for id := range l.links.Open() {
+		l.Close(id, poller.ErrStopped)
+	}
 	l.runClosing()
 	l.calls.OnStop()
 	l.poll.close()
@@ -142,14 +145,14 @@ func (l *loop) handle(slot, gen uint32, r ready) {
 		return
 	}
 	id := poller.ID{Slot: slot, Gen: gen}
-	k := l.links.find(id)
+	k := l.links.Find(id)
 	if k == nil {
 		return // of an earlier tenant, or marked in this turn
 	}
 	if r.writable() && k.flag.has(owed) {
 		l.writable(id, k)
 	}
-	if r.readable() && !k.flag.has(marked) && !k.flag.has(unread) {
+	if r.readable() && l.isOpen(id) && !k.flag.has(unread) {
 		l.readable(id, k, r.hangup())
 	}
 }
@@ -180,7 +183,7 @@ func (l *loop) nextWait(asked time.Duration, now time.Time) time.Duration {
 
 // arm tells the kernel what to report of k, if that has changed. An
 // edge-triggered link is armed for good.
-func (l *loop) arm(slot uint32, k *link) {
+func (l *loop) arm(id poller.ID, k *link) {
 	if k.flag.has(armedEdge) {
 		return
 	}
@@ -195,8 +198,8 @@ func (l *loop) arm(slot uint32, k *link) {
 	if want == have {
 		return
 	}
-	if err := l.poll.change(int(k.fd), slot, k.gen, have, want); err != nil {
-		l.Close(poller.ID{Slot: slot, Gen: k.gen}, err)
+	if err := l.poll.change(int(k.fd), id.Slot, id.Gen, have, want); err != nil {
+		l.Close(id, err)
 		return
 	}
 	k.flag = k.flag&^(armedIn|armedOut) | want

@@ -24,7 +24,7 @@ func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 	}
 	k.flag &^= unread
 	edge := k.flag.has(armedEdge)
-	for reads := 0; !k.flag.has(marked); reads++ {
+	for reads := 0; l.isOpen(id); reads++ {
 		if k.flag.has(paused) {
 			l.mute(id, k)
 			return
@@ -60,7 +60,7 @@ func (l *loop) mute(id poller.ID, k *link) {
 		return
 	}
 	k.flag |= muted
-	l.arm(id.Slot, k)
+	l.arm(id, k)
 }
 
 // room is how much may be read of k: so much that it could all be left unused
@@ -81,7 +81,7 @@ func (l *loop) deliver(id poller.ID, k *link, fresh []byte) {
 	}
 	left := l.calls.OnData(id, in[:len(in):len(in)])
 	switch {
-	case k.flag.has(marked):
+	case !l.isOpen(id):
 		// its rest goes when it is closed
 	case len(left) == 0:
 		l.rests.Free(k.rest)
@@ -97,13 +97,13 @@ func (l *loop) deliver(id poller.ID, k *link, fresh []byte) {
 // Pause only marks: nearly always the handler resumes before the peer sends
 // more, and then the kernel need not be told.
 func (l *loop) Pause(id poller.ID) {
-	if k := l.links.find(id); k != nil {
+	if k := l.links.Find(id); k != nil {
 		k.flag |= paused
 	}
 }
 
 func (l *loop) Resume(id poller.ID) {
-	k := l.links.find(id)
+	k := l.links.Find(id)
 	if k == nil || !k.flag.has(paused) {
 		return
 	}
@@ -115,7 +115,7 @@ func (l *loop) Resume(id poller.ID) {
 	}
 	if k.flag.has(muted) {
 		k.flag &^= muted
-		l.arm(id.Slot, k)
+		l.arm(id, k)
 	}
 }
 
@@ -128,7 +128,7 @@ func (l *loop) runMore(n int) {
 }
 
 func (l *loop) readUnread(id poller.ID) {
-	if k := l.links.find(id); k != nil && k.flag.has(unread) {
+	if k := l.links.Find(id); k != nil && k.flag.has(unread) {
 		l.readable(id, k, true) // maybe: what came with its event is forgotten
 	}
 }
@@ -140,7 +140,7 @@ func (l *loop) runResumed() {
 	n := len(l.resumed)
 	for i := range n {
 		id := l.resumed[i]
-		if k := l.links.find(id); k != nil && k.flag.has(redeliver) {
+		if k := l.links.Find(id); k != nil && k.flag.has(redeliver) {
 			l.redeliver(id, k)
 		}
 		l.readUnread(id)

@@ -13,9 +13,9 @@ const kernelDeals = false
 
 func shareable(string, string, syscall.RawConn) error { return nil }
 
-// accept has no accept4 here; the lock keeps a fork from inheriting the
+// accept4 is not here, so this is accept(2); the lock keeps a fork from inheriting the
 // descriptor before it is marked.
-func accept(fd int) (int, unix.Sockaddr, error) {
+func accept4(fd int) (int, unix.Sockaddr, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	nfd, sa, err := unix.Accept(fd)

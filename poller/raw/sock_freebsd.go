@@ -19,6 +19,6 @@ func shareable(_, _ string, c syscall.RawConn) (err error) {
 	return err
 }
 
-func accept(fd int) (int, unix.Sockaddr, error) {
+func accept4(fd int) (int, unix.Sockaddr, error) {
 	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func (l *loop) Write(id poller.ID, b []byte) (int, error) {
-	k := l.links.find(id)
+	k := l.links.Find(id)
 	if k == nil || k.flag.has(finished) {
 		return 0, poller.ErrClosed
 	}
@@ -23,7 +23,7 @@ func (l *loop) Write(id poller.ID, b []byte) (int, error) {
 }
 
 func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
-	k := l.links.find(id)
+	k := l.links.Find(id)
 	if k == nil || k.flag.has(finished) {
 		return 0, poller.ErrClosed
 	}
@@ -50,7 +50,7 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 func (l *loop) WriteEach(ids []poller.ID, block []byte, taken []int32) {
 	taken = taken[:len(ids)]
 	for i, id := range ids {
-		k := l.links.find(id)
+		k := l.links.Find(id)
 		switch {
 		case k == nil || k.flag.has(finished):
 			taken[i] = -1
@@ -76,8 +76,8 @@ func (l *loop) sent(id poller.ID, k *link, short bool, errno syscall.Errno) erro
 		return err
 	case short:
 		k.flag |= owed
-		l.arm(id.Slot, k)
-		if k.flag.has(marked) {
+		l.arm(id, k)
+		if !l.isOpen(id) {
 			return poller.ErrClosed
 		}
 	}
@@ -89,20 +89,20 @@ func (l *loop) sent(id poller.ID, k *link, short bool, errno syscall.Errno) erro
 func (l *loop) writable(id poller.ID, k *link) {
 	k.flag &^= owed
 	l.calls.OnWritable(id)
-	if !k.flag.has(marked) {
-		l.arm(id.Slot, k)
+	if l.isOpen(id) {
+		l.arm(id, k)
 	}
 }
 
 // CloseWrite sends FIN. A socket that the peer has reset meanwhile refuses;
 // reading will tell, so the error says nothing new.
 func (l *loop) CloseWrite(id poller.ID) {
-	k := l.links.find(id)
+	k := l.links.Find(id)
 	if k == nil || k.flag.has(finished) {
 		return
 	}
 	k.flag |= finished
 	k.flag &^= owed
-	l.arm(id.Slot, k)
+	l.arm(id, k)
 	_ = syscall.Shutdown(int(k.fd), syscall.SHUT_WR)
 }

@@ -8,9 +8,12 @@ func TestNoAllocations(t *testing.T) {
 	payload := make([]byte, 1000)
 	in := AppendMasked(nil, OpBinary, true, key, payload)
 	bye := AppendClose(nil, CodeNormal, "bye")
+	text := AppendMasked(nil, OpText, true, [4]byte{}, []byte("κόσμε"))
 	dst := make([]byte, 0, 2048)
 	var s State
+	var stream Stream
 	var sink Part
+	var chunk Chunk
 	r := Request{Key: rfcKey, Protocol: "oort"}
 	head := []byte(upgrade())
 	bad := []byte(upgrade("-Host"))
@@ -18,6 +21,8 @@ func TestNoAllocations(t *testing.T) {
 		"Next":                  func() { sink, _, _ = s.Next(in, Limits{}) },
 		"Next, cut":             func() { sink, _, _ = s.Next(in[:500], Limits{}) },
 		"Next, refused":         func() { sink, _, _ = s.Next(bye, Limits{}) },
+		"Stream.Next":           func() { chunk, _, _ = stream.Next(text, Limits{}) },
+		"Stream.Next, refused":  func() { chunk, _, _ = new(Stream).Next(bye, Limits{}) },
 		"ParseHeader":           func() { _, _, _ = ParseHeader(in) },
 		"AppendHeader":          func() { dst = AppendHeader(dst[:0], OpBinary, true, 70000) },
 		"AppendFrame":           func() { dst = AppendFrame(dst[:0], OpBinary, payload) },
@@ -32,7 +37,7 @@ func TestNoAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	_ = sink
+	_, _ = sink, chunk
 	// Target, Host and Key; a link keeps them, and not the head.
 	if n := testing.AllocsPerRun(100, func() { _, _, _ = ParseRequest(head, HeadLimits{}) }); n > 3 {
 		t.Errorf("ParseRequest: %v allocations for three strings", n)

@@ -17,3 +17,8 @@ func mask(b []byte, key [4]byte) {
 		b[i] ^= key[i&3]
 	}
 }
+
+// turn is the key for the bytes that follow n bytes masked with key.
+func turn(key [4]byte, n int) [4]byte {
+	return [4]byte{key[n&3], key[(n+1)&3], key[(n+2)&3], key[(n+3)&3]}
+}

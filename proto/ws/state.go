@@ -29,7 +29,8 @@ type Limits struct {
 	Message int
 	// Fragments bounds the frames of one message: without it empty
 	// continuations cost time for ever and never reach Message. Zero means
-	// 128; more than 65,535 means that.
+	// 128; more than 65,535 means that. Negative means no bound, for a server
+	// that answers each fragment with one, and so pays no more than its peer.
 	Fragments int
 }
 
@@ -47,8 +48,11 @@ func (l Limits) message() int64 {
 }
 
 func (l Limits) fragments() int {
-	if l.Fragments <= 0 {
+	switch {
+	case l.Fragments == 0:
 		return defaultFragments
+	case l.Fragments < 0:
+		return math.MaxInt
 	}
 	return min(l.Fragments, math.MaxUint16)
 }
@@ -64,7 +68,7 @@ type Part struct {
 	First, Fin bool
 	// Payload aliases the bytes that the frame was read from, unmasked there,
 	// and lives no longer than these. Its capacity ends with it. Text is not
-	// checked to be UTF-8: a server that takes text does so.
+	// checked to be UTF-8: see Text, or let a Stream do it.
 	Payload []byte
 }
 
@@ -80,16 +84,8 @@ type Part struct {
 // do not call Next again. The same after a Part with OpClose, whose payload
 // has been checked (see ParseClose).
 func (s *State) Next(b []byte, lim Limits) (p Part, n int, err error) {
-	if s.closed && len(b) > 0 {
-		// 5.5.1: an application "MUST NOT send any more data frames after
-		// sending a Close frame".
-		return Part{}, 0, errAfterClose
-	}
-	h, head, err := ParseHeader(b)
+	h, head, err := s.header(b, lim)
 	if err != nil || head == 0 {
-		return Part{}, 0, err
-	}
-	if err := s.admit(h, lim); err != nil {
 		return Part{}, 0, err
 	}
 	// admit has bounded h.Len, so the sum fits.
@@ -103,6 +99,24 @@ func (s *State) Next(b []byte, lim Limits) (p Part, n int, err error) {
 		return Part{}, 0, err
 	}
 	return p, n, nil
+}
+
+// header reads the header that b begins with, if such a frame may come now; n
+// is its length, 0 while it is not whole. It changes nothing.
+func (s *State) header(b []byte, lim Limits) (h Header, n int, err error) {
+	if s.closed && len(b) > 0 {
+		// 5.5.1: an application "MUST NOT send any more data frames after
+		// sending a Close frame".
+		return Header{}, 0, errAfterClose
+	}
+	h, n, err = ParseHeader(b)
+	if err != nil || n == 0 {
+		return Header{}, 0, err
+	}
+	if err := s.admit(h, lim); err != nil {
+		return Header{}, 0, err
+	}
+	return h, n, nil
 }
 
 // admit says whether a frame with header h may come now. It changes nothing.
@@ -153,6 +167,6 @@ func (s *State) take(h Header, payload []byte) (Part, error) {
 	}
 	s.op = p.Op
 	s.size += uint32(h.Len)
-	s.frames++
+	s.frames++ // where no bound holds it may wrap, and is not looked at
 	return p, nil
 }

@@ -4,10 +4,11 @@
 // 8 bytes without a pointer.
 //
 // A server calls ParseRequest until it has the head of the upgrade, answers
-// with AppendAccept or AppendReject, and then calls State.Next for each frame.
-// All three of these readers agree that n == 0 without an error means "call
-// again with the same bytes and more behind them", and that the answer is the
-// same however the bytes were cut on their way.
+// with AppendAccept or AppendReject, and then calls State.Next for each frame,
+// or Stream.Next for each piece of one if it takes messages longer than it
+// wants to hold. All of these readers agree that n == 0 without an error means
+// "call again with the same bytes and more behind them", and that the answer is
+// the same however the bytes were cut on their way.
 //
 // No extension is ever negotiated, so reserved bits are faults and nothing is
 // inflated.
@@ -70,6 +71,7 @@ var (
 	errAfterClose  = &CloseError{CodeProtocol, "after_close"}
 	errCloseLen    = &CloseError{CodeProtocol, "close_payload"}
 	errCloseCode   = &CloseError{CodeProtocol, "close_code"}
+	errTextUTF8    = &CloseError{CodeInvalidData, "text_utf8"}
 	errCloseUTF8   = &CloseError{CodeInvalidData, "close_utf8"}
 	errTooBig      = &CloseError{CodeTooBig, "message_too_large"}
 	errFragments   = &CloseError{CodePolicy, "too_many_fragments"}

@@ -43,13 +43,5 @@ func (f *FD) Wait(try func(fd int) bool) error {
 	return f.conn.Read(func(fd uintptr) bool { return try(int(fd)) })
 }
 
-// Do calls f with the descriptor, unless it is closed.
-func (f *FD) Do(do func(fd int) error) (err error) {
-	if closed := f.conn.Control(func(fd uintptr) { err = do(int(fd)) }); closed != nil {
-		return closed
-	}
-	return err
-}
-
 // Close ends every Wait and closes the descriptor. Only the first call counts.
 func (f *FD) Close() { _ = f.file.Close() }

@@ -9,12 +9,11 @@ package writable
 import (
 	"errors"
 	"os"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/parked"
 )
 
 const batch = 256 // events taken at once
@@ -24,7 +23,7 @@ const batch = 256 // events taken at once
 type Set struct {
 	// immutable after Open
 	fd    int
-	file  *os.File // fd as the runtime's poller knows it; owns it
+	epoll *parked.FD // owns fd
 	tell  func([]poller.ID)
 	ended chan struct{}
 
@@ -42,20 +41,12 @@ func Open(tell func([]poller.ID)) (*Set, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // makes NewFile register it
-		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	s := &Set{fd: fd, file: os.NewFile(uintptr(fd), "epoll"), tell: tell, ended: make(chan struct{})}
-	conn, err := s.file.SyscallConn()
-	if err == nil {
-		err = s.file.SetReadDeadline(time.Time{}) // fails unless it was registered
-	}
+	epoll, err := parked.New(fd, "epoll")
 	if err != nil {
-		_ = s.file.Close()
 		return nil, err
 	}
-	go s.run(conn)
+	s := &Set{fd: fd, epoll: epoll, tell: tell, ended: make(chan struct{})}
+	go s.run()
 	return s, nil
 }
 
@@ -73,18 +64,14 @@ func (s *Set) Arm(fd int, id poller.ID) error {
 // Close returns when tell has been called for the last time. Arm must not be
 // called beside it or after it.
 func (s *Set) Close() {
-	_ = s.file.Close()
+	s.epoll.Close()
 	<-s.ended
 }
 
-func (s *Set) run(conn syscall.RawConn) {
+func (s *Set) run() {
 	defer close(s.ended)
 	n := 0
-	take := func(uintptr) bool {
-		n = s.take()
-		return n != 0
-	}
-	for conn.Read(take) == nil {
+	for s.epoll.Wait(func(fd int) bool { n = s.take(fd); return n != 0 }) == nil {
 		for i := range n {
 			e := &s.events[i]
 			s.ids[i] = poller.ID{Slot: uint32(e.Fd), Gen: uint32(e.Pad)}
@@ -94,9 +81,9 @@ func (s *Set) run(conn syscall.RawConn) {
 }
 
 // take asks the kernel for events without waiting.
-func (s *Set) take() int {
+func (s *Set) take(fd int) int {
 	for {
-		n, err := unix.EpollWait(s.fd, s.events[:], 0)
+		n, err := unix.EpollWait(fd, s.events[:], 0)
 		if err != unix.EINTR {
 			return max(n, 0)
 		}

@@ -1,0 +1,36 @@
+//go:build !linux
+
+package measure
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrNotLinux: the figures of processes and kernel are read from Linux's /proc.
+var ErrNotLinux = errors.New("measure: known on Linux only")
+
+// Process is another process.
+type Process struct{}
+
+// OpenProcess names the process pid.
+func OpenProcess(int) Process { return Process{} }
+
+// CPU is known on Linux only.
+func (Process) CPU() (time.Duration, error) { return 0, ErrNotLinux }
+
+// Memory is what a process occupies, in bytes.
+type Memory struct{ RSS, Anonymous, PageTables int64 }
+
+// Memory is known on Linux only.
+func (Process) Memory() (Memory, error) { return Memory{}, ErrNotLinux }
+
+// Kernel is what the kernel uses for itself, in bytes, and its TCP sockets.
+type Kernel struct {
+	Slab, PageTables, Stacks, Available int64
+	InUse, Allocated, TimeWait          int64
+	Buffers                             int64
+}
+
+// ReadKernel is known on Linux only.
+func ReadKernel() (Kernel, error) { return Kernel{}, ErrNotLinux }

@@ -1,0 +1,15 @@
+package scenario
+
+import "github.com/oortim/oort/bench/suite"
+
+// FloorCommand is `oort bench floor`.
+type FloorCommand = suite.Command[Floor]
+
+// IO is `oort bench io`: each scenario by its name. A new one is a line here
+// and one in profiles.go.
+type IO struct {
+	Accept suite.Command[Accept] `cmd:"" help:"Links that connect and authenticate: how many a second, CPU a link."`
+	Idle   suite.Command[Idle]   `cmd:"" help:"Links that say nothing: memory of process and kernel, a link."`
+	Echo   suite.Command[Echo]   `cmd:"" help:"Messages that come back: CPU an echo beside its floor, how many a second, latency."`
+	Fanout suite.Command[Fanout] `cmd:"" help:"Messages to rooms: CPU a write beside its floor, latency, or how many go."`
+}

@@ -1,0 +1,61 @@
+package scenario
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"github.com/oortim/oort/bench/suite"
+)
+
+// profiles are the sizes at which `oort bench suite` runs each scenario.
+var profiles = map[string][]suite.Scenario{
+	"small": { // shows in minutes that everything works; its figures are noise
+		Accept{Links: []int{500}, UnderWay: []int{64}, Transport: "both", Logic: "memory"},
+		Idle{Links: []int{500}, Rooms: 1, Transport: "both", Logic: "none", Quiet: time.Second},
+		Echo{Links: []int{50}, Depth: 1, Size: []int{64}, Transport: "both", Duration: time.Second},
+		Fanout{Members: []int{500}, Rooms: 1, Writes: 10000, Size: []int{64}, Batch: []int{1}, Transport: "both", Duration: time.Second, Grace: grace},
+	},
+	"default": { // fits beside its load on a small machine
+		Accept{Links: []int{10000}, UnderWay: []int{512}, Transport: "tcp", Logic: "memory"},
+		Idle{Links: []int{15000}, Rooms: 1, Transport: "tcp", Logic: "none", Quiet: 3 * time.Second},
+		Echo{Links: []int{1, 100, 10000}, Depth: 1, Size: []int{64}, Transport: "tcp", Duration: 5 * time.Second},
+		Echo{Links: []int{1000}, Rate: []float64{10000}, Depth: 1, Size: []int{64}, Transport: "tcp", Duration: 5 * time.Second},
+		Fanout{Members: []int{1000, 5000, 15000}, Rooms: 1, Writes: 30000, Size: []int{64}, Batch: []int{1}, Transport: "tcp", Duration: 5 * time.Second, Grace: grace},
+		Fanout{Members: []int{15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 5 * time.Second, Grace: grace},
+	},
+	"full": { // sweeps; hours
+		Accept{Links: []int{15000}, UnderWay: []int{16, 128, 1024}, Transport: "tcp", Logic: "memory"},
+		Accept{Links: []int{15000}, UnderWay: []int{512}, Transport: "ws", Logic: "memory"},
+		Idle{Links: []int{1000, 5000, 15000}, Rooms: 1, Transport: "tcp", Logic: "none", Quiet: 5 * time.Second},
+		Idle{Links: []int{15000}, Rooms: 1, Transport: "ws", Logic: "none", Quiet: 5 * time.Second},
+		Echo{Links: []int{1, 10, 100, 1000, 15000}, Depth: 1, Size: []int{64, 1024, 60000}, Transport: "tcp", Duration: 10 * time.Second},
+		Echo{Links: []int{1, 100, 15000}, Depth: 1, Size: []int{64, 1024}, Transport: "ws", Duration: 10 * time.Second},
+		Echo{Links: []int{100}, Depth: 16, Size: []int{64}, Transport: "tcp", Duration: 10 * time.Second},
+		Echo{Links: []int{1000}, Rate: []float64{5000, 10000, 20000}, Depth: 1, Size: []int{64}, Transport: "tcp", Duration: 10 * time.Second},
+		Fanout{Members: []int{100, 1000, 5000, 15000}, Rooms: 1, Writes: 30000, Size: []int{64, 1024}, Batch: []int{1, 10}, Transport: "tcp", Duration: 10 * time.Second, Grace: grace},
+		Fanout{Members: []int{15000}, Rooms: 1, Writes: 30000, Size: []int{64}, Batch: []int{1, 10}, Transport: "ws", Duration: 10 * time.Second, Grace: grace},
+		Fanout{Members: []int{15000}, Rooms: 300, Writes: 30000, Size: []int{64}, Batch: []int{1}, Transport: "tcp", Duration: 10 * time.Second, Grace: grace},
+		Fanout{Members: []int{1000, 15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 10 * time.Second, Grace: grace},
+	},
+}
+
+// Suite is `oort bench suite`: all scenarios at the sizes of a profile.
+type Suite struct {
+	Profile     string `enum:"small,default,full" default:"default" help:"${enum}: small shows in minutes that everything works, full takes hours."`
+	suite.Flags `group:"Run"`
+}
+
+// Examples are shown by --help.
+func (*Suite) Examples() string {
+	return `
+oort bench suite --profile small
+oort bench suite --repeat 7 --json results.json --html results.html
+oort bench suite --engines epoll,epoll+private,std --profile full`
+}
+
+// Run measures all scenarios.
+func (s *Suite) Run(ctx context.Context, out io.Writer) error {
+	return s.Measure(ctx, out, os.Stderr, profiles[s.Profile]...)
+}

@@ -1,0 +1,70 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/oortim/oort/bench/stamp"
+	"github.com/oortim/oort/proto/pushpb"
+)
+
+// pushOp is the op of what is pushed.
+const pushOp = 1000
+
+// Push pushes what args describe, and answers when the comet has taken all.
+func (s *Server) Push(ctx context.Context, args PushArgs) (r PushReply, err error) {
+	plan, err := newSchedule(args)
+	if err != nil {
+		return r, err
+	}
+	before := s.ended()
+	r.Late, err = plan.run(ctx, func(from, to int) error {
+		var pushes []*pushpb.Push
+		for n := from; n < to; n++ {
+			plan.stamps(n, func(st stamp.Stamp) { pushes = append(pushes, plan.push(st)) })
+		}
+		links, err := s.apply(ctx, pushes)
+		r.Messages += int64(len(pushes))
+		r.Concerns += links
+		if err == nil && plan.every == 0 {
+			err = s.awaitEnded(ctx, before+uint64(r.Concerns))
+		}
+		return err
+	})
+	r.Took = time.Since(plan.start)
+	return r, err
+}
+
+func (s *schedule) push(st stamp.Stamp) *pushpb.Push {
+	p := &pushpb.Push{
+		Kind: pushpb.Kind_KIND_ROOM, Room: RoomName(st.Room), Op: pushOp, Lane: pushpb.Lane_LANE_CHAT,
+		Body: stamp.Append(make([]byte, 0, s.args.Size), st, s.args.Size),
+	}
+	if st.Room == stamp.Everyone {
+		p.Kind, p.Room = pushpb.Kind_KIND_ALL, ""
+	}
+	return p
+}
+
+// ended is how many messages × links have ended, in whatever way.
+func (s *Server) ended() (n uint64) {
+	for _, outcome := range s.comet.Ledger() {
+		n += outcome
+	}
+	return n
+}
+
+// look is the time between two looks at the ledger: short beside the
+// milliseconds in which a message reaches a room of a thousand.
+const look = 50 * time.Microsecond
+
+// awaitEnded waits until the ledger holds n.
+func (s *Server) awaitEnded(ctx context.Context, n uint64) error {
+	for s.ended() < n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		time.Sleep(look)
+	}
+	return nil
+}
