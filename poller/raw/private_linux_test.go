@@ -155,6 +155,27 @@ func tcpPair(t *testing.T) (server, client net.Conn) {
 	return server, client
 }
 
+// There are two ways to leave the process's table, as containers refuse one.
+func TestLeaveTable(t *testing.T) {
+	for name, leave := range map[string]func() error{"unshare": leaveTable, "close_range": leaveByClosing} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fd := int(w.Fd())
+		done := make(chan error)
+		go onOwnThread(func() { done <- errors.Join(leave(), unix.Close(fd)) })
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := w.Write([]byte("x")); err != nil {
+			t.Errorf("%s: closed in the process's table too: %v", name, err)
+		}
+		w.Close()
+		r.Close()
+	}
+}
+
 // The runtime stops and starts the world on any thread, also on a loop's, and
 // polls the network there. Meanwhile the process's own connections, opened
 // and closed at numbers that the loops use too, work as ever.
