@@ -1,7 +1,20 @@
-// Package bench is `oort bench`: scenarios by name, each a package of its own
-// that measures one thing and says under which conditions. A scenario takes a
-// server from bench/target, numbers from bench/measure, and tells them by
-// bench/report; it fails if what it did was not correct, however fast.
+// Package bench is `oort bench`. What it measures it also checks: a run in
+// which something was lost has failed, however fast it was.
+//
+//	scenario  what `oort bench io` can measure, a file each
+//	suite     runs scenarios over engines, in turns, again and again
+//	server    the server under test, a process of its own
+//	swarm     its clients, a process of their own
+//	floor     bare system calls on the same sockets
+//	echo      a server that echoes, for scenarios and for conformance suites
+//	push      the whole pipeline, from the HTTP API to the sockets
+//	target    the gateway that push measures
+//	control   how a conductor asks its processes for things
+//	stamp     marks on messages, by which losses and latencies are seen
+//	measure   instruments: CPU time, memory, percentiles, spread
+//	report    results, as tables, JSON and a page; compare, what changed
+//
+// docs/bench.md says how to run it, read it and add to it.
 package bench
 
 import (

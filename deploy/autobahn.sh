@@ -52,14 +52,16 @@ install_suite() {
 }
 
 # start_servers starts an echo server for each engine and lists them in the
-# suite's own format.
+# suite's own format. Their output stays open until the end, when they write a
+# last line.
 start_servers() {
-	local engine line address
+	local engine line address output
 	for engine in "$@"; do
 		mkfifo "$home/$engine.ready"
 		"$home/oort" bench echo --engine "$engine" --listen 127.0.0.1:0 >"$home/$engine.ready" 2>"$home/$engine.log" &
 		pids+=($!)
-		read -r line <"$home/$engine.ready" || fail "engine $engine: $(cat "$home/$engine.log")"
+		exec {output}<"$home/$engine.ready"
+		read -r line <&"$output" || fail "engine $engine: $(cat "$home/$engine.log")"
 		address=${line##* ws=}
 		servers+="${servers:+,}{\"agent\": \"$engine\", \"url\": \"ws://${address%% *}\"}"
 	done

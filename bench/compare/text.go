@@ -22,7 +22,7 @@ func (c *Comparison) Text(w io.Writer, context bool) error {
 		t := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 		for _, l := range p.Lines {
 			if context || l.Better != "" {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", l.Name, l.Unit, spread(l.Old), spread(l.New), l.change())
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", l.Name, l.Unit, report.Interval(l.Old), report.Interval(l.New), l.change())
 			}
 		}
 		t.Flush()
@@ -97,13 +97,6 @@ func (l Line) change() string {
 		}
 	}
 	return fmt.Sprintf("%s  %s  p = %.3f", by, s, l.P)
-}
-
-func spread(s measure.Spread) string {
-	if s.High > s.Low {
-		return report.Number(s.Median) + " ±" + report.Percent(s.Percent())
-	}
-	return report.Number(s.Median)
 }
 
 func orNone(s string) string {

@@ -32,15 +32,22 @@ var children = map[string]func() error{
 	"good": func() error { return Serve(context.Background(), os.Stdin, os.Stdout, methods) },
 	"stubborn": func() error {
 		_ = Serve(context.Background(), os.Stdin, os.Stdout, methods)
-		select {}
+		return forever()
 	},
 	"broken":  func() error { return errors.New("no such flag") },
-	"chatty":  func() error { fmt.Println("good morning"); select {} },
-	"foreign": func() error { fmt.Println(`{"hello":"oort bench control 99"}`); select {} },
+	"chatty":  func() error { fmt.Println("good morning"); return forever() },
+	"foreign": func() error { fmt.Println(`{"hello":"oort bench control 99"}`); return forever() },
 	"failing": func() error {
 		_ = Serve(context.Background(), os.Stdin, os.Stdout, methods)
 		return errors.New("could not tidy up")
 	},
+}
+
+// forever waits without the runtime taking it for a deadlock.
+func forever() error {
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 type sum struct{ A, B int }

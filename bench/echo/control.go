@@ -26,6 +26,8 @@ type HoldReply struct{ Sockets int }
 
 // serveConductor answers a conductor until in ends or ctx is over.
 func serveConductor(ctx context.Context, in io.Reader, out io.Writer, s *Server, b *bare) error {
+	var profiler control.Profiler
+	defer profiler.End()
 	defer b.release()
 	return control.Serve(ctx, in, out, control.Methods{
 		MethodAddresses: control.Func(func(context.Context, control.None) (Addresses, error) { return s.urls(), nil }),
@@ -34,7 +36,8 @@ func serveConductor(ctx context.Context, in io.Reader, out io.Writer, s *Server,
 			n, err := b.hold(ctx, s)
 			return HoldReply{Sockets: n}, err
 		}),
-		MethodRelease: control.Func(func(context.Context, control.None) (Bare, error) { return b.release() }),
+		control.MethodProfile: control.Func(profiler.Profile),
+		MethodRelease:         control.Func(func(context.Context, control.None) (Bare, error) { return b.release() }),
 	})
 }
 

@@ -22,32 +22,69 @@ const (
 // Mann and Whitney. p is the chance of a difference at least as large between
 // two sets that measure the same.
 //
-// p is exact, also where values repeat: it counts the ways to choose which
-// len(a) of all samples are a's, and among them those whose sum of ranks lies
-// at least as far from the mean. (benchstat's library doubles one tail, which
-// is more than 1 for some samples that repeat.)
+// Up to exactly samples in all p is exact, also where values repeat. (That of
+// benchstat's library doubles one tail, which is more than 1 for some samples
+// that repeat.) Beyond, it is the normal approximation.
 func Compare(a, b []float64) (v Verdict, p float64) {
 	if len(a) == 0 || len(b) == 0 {
 		return TooFew, 1
 	}
-	ranks, sum := doubledRanks(a, b)
-	ways := waysToSum(ranks, len(a))
-	mean := len(a) * (len(a) + len(b) + 1) // of doubled ranks
-	var all, extreme float64
-	for s, n := range ways {
-		all += n
-		if abs(s-mean) >= abs(sum-mean) {
-			extreme += n
-		}
+	if len(a) > len(b) {
+		a, b = b, a
 	}
-	p = extreme / all
+	ranks, sum := doubledRanks(a, b)
+	far := abs(sum - len(a)*(len(ranks)+1)) // from the mean, doubled
+	if len(ranks) <= exactly {
+		p = exactP(ranks, len(a), far)
+	} else {
+		p = normalP(ranks, len(a), far)
+	}
 	switch {
-	case 2/choose(len(a)+len(b), len(a)) > Alpha:
+	case 2/choose(len(ranks), len(a)) > Alpha:
 		return TooFew, p
 	case p <= Alpha:
 		return Differ, p
 	}
 	return Same, p
+}
+
+// exactly is the number of samples up to which p is counted out: more would
+// take long, and the approximation is good by then.
+const exactly = 60
+
+// exactP counts the ways to choose which k of all samples are a's, and among
+// them those whose sum of ranks lies at least as far from the mean.
+func exactP(ranks []int, k, far int) float64 {
+	var all, extreme float64
+	for sum, n := range waysToSum(ranks, k) {
+		all += n
+		if abs(sum-k*(len(ranks)+1)) >= far {
+			extreme += n
+		}
+	}
+	return extreme / all
+}
+
+// normalP is exactP for many samples, with the corrections for ties and for
+// continuity.
+func normalP(ranks []int, k, far int) float64 {
+	n := float64(len(ranks))
+	var ties float64
+	for i := 0; i < len(ranks); {
+		end := i
+		for end < len(ranks) && ranks[end] == ranks[i] {
+			end++
+		}
+		t := float64(end - i)
+		ties += t*t*t - t
+		i = end
+	}
+	variance := float64(k) * (n - float64(k)) / 12 * (n + 1 - ties/(n*(n-1)))
+	if variance <= 0 {
+		return 1 // all samples are equal
+	}
+	z := max(float64(far)/2-.5, 0) / math.Sqrt(variance)
+	return math.Erfc(z / math.Sqrt2)
 }
 
 // doubledRanks of all samples in ascending order, and the sum of a's. Samples
@@ -74,7 +111,7 @@ func doubledRanks(a, b []float64) (ranks []int, sum int) {
 }
 
 // waysToSum says for each sum in how many ways k of ranks add up to it. They
-// are floats since they outgrow an integer beyond 60 samples.
+// are floats, which hold what outgrows an integer well enough.
 func waysToSum(ranks []int, k int) []float64 {
 	total := 0
 	for _, r := range ranks {

@@ -89,3 +89,34 @@ func TestCompareProperties(t *testing.T) {
 		}
 	})
 }
+
+// Where both can be had, the approximation is near the count; and many samples
+// take no time.
+func TestManySamples(t *testing.T) {
+	for shift := range 12 {
+		var a, b []float64
+		for i := range 30 {
+			a = append(a, float64(i*7%30/2)) // each twice
+			b = append(b, float64(i*11%30/2)+float64(shift)/2)
+		}
+		ranks, sum := doubledRanks(a, b)
+		far := abs(sum - len(a)*(len(ranks)+1))
+		exact, near := exactP(ranks, len(a), far), normalP(ranks, len(a), far)
+		if math.Abs(exact-near) > .01 {
+			t.Errorf("shifted by %v: %v, approximately %v", float64(shift)/2, exact, near)
+		}
+	}
+	many := make([]float64, 20000)
+	for i := range many {
+		many[i] = float64(i)
+	}
+	if v, p := Compare(many, many); v != Same || p < .99 {
+		t.Errorf("a set and itself: %v, %v", v, p)
+	}
+	if v, p := Compare(many[:10000], many[10000:]); v != Differ || p > 1e-9 {
+		t.Errorf("apart: %v, %v", v, p)
+	}
+	if v, p := Compare(make([]float64, 40), make([]float64, 40)); v != Same || p != 1 {
+		t.Errorf("all equal: %v, %v", v, p)
+	}
+}

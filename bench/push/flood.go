@@ -137,7 +137,7 @@ func (f point) flood(ctx context.Context, t *target.Target, s *sender, c *report
 	a := s.audience
 	a.missing.Store(0) // and never 0 again by deliveries, which only go below
 	answered := measure.NewLatency()
-	before := probe(ctx, t)
+	m := startMeter(ctx, t)
 	start := time.Since(a.start)
 	sum := f.pushAll(ctx, s, answered)
 	if ctx.Err() != nil {
@@ -145,23 +145,22 @@ func (f point) flood(ctx context.Context, t *target.Target, s *sender, c *report
 	}
 	a.settle(ctx, sum.deliver+sum.perhaps, f.Grace)
 	elapsed := time.Duration(a.last.Load()) - start
-	after := probe(ctx, t)
+	used := m.stop(ctx)
 	delivered := a.delivered.Load()
 
-	cpu, ok := after.since(before)
-	if ok && delivered > 0 {
-		c.Add("CPU a delivery", "µs", report.Lower, float64(cpu.Microseconds())/float64(delivered))
+	if used.cpuOK && delivered > 0 {
+		c.Add("CPU a delivery", "µs", report.Lower, float64(used.cpu.Microseconds())/float64(delivered))
 	}
 	c.Add("messages", "/s", report.Higher, perSecond(sum.stored, elapsed))
 	a.latencies(c, answered)
 	c.Add("delivered", "%", report.Higher, share(delivered, sum.deliver))
 	c.Add("deliveries", "/s", "", perSecond(delivered, elapsed))
-	if after.writesOK && before.writesOK {
-		c.Add("writes", "/s", "", perSecond(int64(after.writes-before.writes), elapsed))
+	if used.writesOK {
+		c.Add("writes", "/s", "", perSecond(int64(used.writes), elapsed))
 	}
 	c.Add("bytes", "B/s", "", perSecond(a.bytes.Load(), elapsed))
-	if ok {
-		c.Add("server CPU", "cores", "", cpu.Seconds()/elapsed.Seconds())
+	if used.cpuOK {
+		c.Add("server CPU", "cores", "", used.cpu.Seconds()/elapsed.Seconds())
 	}
 	c.Add("refused", "messages", "", float64(sum.refused))
 	c.Add("unknown", "messages", "", float64(sum.unknown))
@@ -201,23 +200,4 @@ func perSecond(n int64, d time.Duration) float64 {
 		return 0
 	}
 	return float64(n) / d.Seconds()
-}
-
-// reading is what the server says of itself.
-type reading struct {
-	writes   float64
-	writesOK bool
-	cpu      time.Duration
-	cpuOK    bool
-}
-
-func probe(ctx context.Context, t *target.Target) (r reading) {
-	r.writes, r.writesOK = t.Counter(ctx, "oort_comet_room_writes_total")
-	r.cpu, r.cpuOK = t.CPU()
-	return r
-}
-
-// since is the processor time between two readings, if it is known.
-func (r reading) since(before reading) (time.Duration, bool) {
-	return r.cpu - before.cpu, r.cpuOK && before.cpuOK
 }

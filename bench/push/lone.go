@@ -81,18 +81,18 @@ func (a *audience) await(ctx context.Context, grace time.Duration) error {
 func (p point) alone(ctx context.Context, t *target.Target, s *sender, c *report.Case) error {
 	a := s.audience
 	answered := measure.NewLatency()
-	before := probe(ctx, t)
+	m := startMeter(ctx, t)
 	err := s.lone(ctx, p.Messages, p.Pause, p.Grace, answered)
 	if err != nil && !errors.Is(err, errMissing) {
 		return err
 	}
-	after := probe(ctx, t)
+	used := m.stop(ctx)
 	expected := 0
 	for i := range p.Messages {
 		expected += a.rooms[i%len(a.rooms)].members
 	}
-	if cpu, ok := after.since(before); ok {
-		c.Add("CPU a message", "µs", report.Lower, float64(cpu.Microseconds())/float64(p.Messages))
+	if used.cpuOK {
+		c.Add("CPU a message", "µs", report.Lower, float64(used.cpu.Microseconds())/float64(p.Messages))
 	}
 	a.latencies(c, answered)
 	c.Add("delivered", "%", report.Higher, share(a.delivered.Load(), int64(expected)))

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/oortim/oort/bench/measure"
 )
 
 // Number writes v with three significant digits or more, and thousands apart:
@@ -59,6 +61,30 @@ func Times(v float64) string {
 		return strconv.FormatFloat(v, 'f', 2, 64) + " ×"
 	}
 	return Number(v) + " ×"
+}
+
+// crooked is how many percent of the median an interval reaches from where on
+// it is written by its ends: then it is seldom as far to both sides.
+const crooked = 30
+
+// Interval writes a median and its interval: 5.90 ±3.5 %, 9,966 (7.2k–38k).
+func Interval(s measure.Spread) string {
+	switch {
+	case s.High <= s.Low:
+		return Number(s.Median)
+	case s.Median == 0 || s.Percent() > crooked:
+		return Number(s.Median) + " (" + short(threeDigits(s.Low)) + "–" + short(threeDigits(s.High)) + ")"
+	}
+	return Number(s.Median) + " ±" + Percent(s.Percent())
+}
+
+// threeDigits rounds v to three significant digits.
+func threeDigits(v float64) float64 {
+	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'e', 2, 64), 64)
+	if err != nil {
+		return v // what FormatFloat has written can be parsed
+	}
+	return rounded
 }
 
 // Percent writes a change or a spread: 0.4 %, 12 %.

@@ -138,6 +138,22 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%d engines, %d repetitions: %q, want %q", tt.engines, tt.repeat, got, tt.want)
 		}
 	}
+	for _, tt := range []struct {
+		a, b float64
+		want string
+	}{
+		{10, 30, "a is best; b follows, worse by a factor of 3"}, {0, 30, "a is best; b follows"}, {30, -10, "b is best; a follows"},
+		{-30, -10, "a is best; b follows, worse by a factor of 3"}, {30, 0, "b is best; a follows"},
+	} {
+		r := New(made(0, 0).Started)
+		for range 5 {
+			r.Case("s", "a").Add("n", "", Lower, tt.a)
+			r.Case("s", "b").Add("n", "", Lower, tt.b)
+		}
+		if got := r.sections()[0].verdict("n"); got != tt.want {
+			t.Errorf("%v and %v: %q, want %q", tt.a, tt.b, got, tt.want)
+		}
+	}
 	r := made(2, 5, 15000)
 	third := r.Case("fanout", "twin", r.Cases[1].Point...)
 	third.Metrics = r.Cases[1].Metrics
@@ -186,6 +202,10 @@ func TestScales(t *testing.T) {
 		{evenScale(nil, 0, 1), []float64{0, .5, 1}},
 		{scaleFor([]float64{10, 1000}, 30, 0, 1), []float64{10, 20, 50, 100, 200, 500, 1000}},
 		{scaleFor([]float64{1, 1e6}, 30, 0, 1), []float64{1, 10, 100, 1000, 1e4, 1e5, 1e6}},
+		{scaleFor([]float64{1, 1e12}, 30, 0, 1), []float64{1, 100, 1e4, 1e6, 1e8, 1e10, 1e12}},
+		{evenScale([]float64{math.MaxFloat64}, 0, 1), []float64{0, .5e308, 1e308, 1.5e308}},
+		{evenScale([]float64{-math.MaxFloat64, math.MaxFloat64}, 0, 1), nil},
+		{evenScale([]float64{math.SmallestNonzeroFloat64}, 0, 1), nil},
 		{scaleFor([]float64{10, 100}, 30, 0, 1), []float64{0, 50, 100}},
 	} {
 		if got := tt.s.ticks(); !slices.EqualFunc(got, tt.want, func(a, b float64) bool { return math.Abs(a-b) < 1e-9*max(1, b) }) {

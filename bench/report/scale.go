@@ -63,8 +63,12 @@ func (s scale) ticks() (ticks []float64) {
 		return s.logTicks()
 	}
 	step := niceStep((s.high - s.low) / 4)
-	for v := math.Ceil(s.low/step) * step; v <= s.high*(1+1e-9); v += step {
-		ticks = append(ticks, math.Round(v/step)*step)
+	first, last := math.Ceil(s.low/step), math.Floor(s.high/step*(1+1e-9))
+	if !(last-first < 20) || math.IsInf(step, 0) {
+		return nil // beyond what a float can tell apart
+	}
+	for n := first; n <= last; n++ {
+		ticks = append(ticks, n*step)
 	}
 	return ticks
 }
@@ -81,10 +85,12 @@ func niceStep(v float64) float64 {
 	return 10 * power
 }
 
-// logTicks are powers of ten, and 2 and 5 times them where there is room.
+// logTicks are powers of ten, some of them where there are many, and 2 and 5
+// times them where there is room.
 func (s scale) logTicks() (ticks []float64) {
-	decades := math.Log10(s.high / s.low)
-	for power := math.Floor(math.Log10(s.low)); power <= math.Log10(s.high); power++ {
+	decades := math.Log10(s.high) - math.Log10(s.low)
+	every := max(1, math.Ceil(decades/7))
+	for power := math.Floor(math.Log10(s.low)/every) * every; power <= math.Log10(s.high); power += every {
 		for _, m := range []float64{1, 2, 5} {
 			v := m * math.Pow(10, power)
 			if v >= s.low && v <= s.high && (m == 1 || decades < 3) {

@@ -72,10 +72,7 @@ func (c cell) text() string {
 	if !c.Known() {
 		return "–"
 	}
-	s := Number(c.Median)
-	if c.High > c.Low {
-		s += " ±" + Percent(c.Percent())
-	}
+	s := Interval(c.Spread)
 	if c.Ratio.N > 0 {
 		s += " " + Times(c.Ratio.Median)
 	}

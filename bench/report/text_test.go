@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/oortim/oort/bench/measure"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -54,6 +56,22 @@ func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{0: "0 %", 0.44: "0.4 %", 9.96: "10 %", 12: "12 %", 1234: "1,234 %", -3: "-3.0 %"} {
 		if got := Percent(v); got != want {
 			t.Errorf("Percent(%v) = %q, want %q", v, got, want)
+		}
+	}
+	for s, want := range map[measure.Spread]string{
+		{N: 1, Median: 5.9, Low: 5.9, High: 5.9}:            "5.90",
+		{N: 5, Median: 5.9, Low: 5.8, High: 6.1}:            "5.90 ±3.4 %",
+		{N: 5, Median: 9966, Low: 7123.4, High: 37_890}:     "9,966 (7.12k–37.9k)",
+		{N: 5, Median: 0, Low: -.1234, High: 3}:             "0 (-0.123–3)",
+		{N: 5, Median: -31203, Low: -145_000, High: 60_000}: "-31,203 (-145k–60k)",
+	} {
+		if got := Interval(s); got != want {
+			t.Errorf("%+v: %q, want %q", s, got, want)
+		}
+	}
+	for factor, want := range map[float64]string{1.187: "19 % worse", 1.05: "5.0 % worse", 2.868: "worse by a factor of 2.87", 21.5: "worse by a factor of 21.5"} {
+		if got := worse(factor); got != want {
+			t.Errorf("worse(%v) = %q, want %q", factor, got, want)
 		}
 	}
 }

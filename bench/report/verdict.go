@@ -1,10 +1,9 @@
 package report
 
 import (
+	"math"
 	"slices"
 	"strings"
-
-	"github.com/oortim/oort/bench/measure"
 )
 
 const tooFew = "too few repetitions to tell the engines apart"
@@ -44,11 +43,21 @@ func (g *group) verdict(engines []string, name string) string {
 	if best.Ratio.N > 0 {
 		s += ", " + Times(best.Ratio.Median) + " the floor"
 	}
-	if next := g.second(name, leaders[0]); next >= 0 && best.Median != 0 {
-		worse := 100 * max(cells[next].Median/best.Median-1, best.Median/cells[next].Median-1)
-		s += "; " + engineName(engines[next]) + " follows, " + Percent(worse) + " worse"
+	if next := g.second(name, leaders[0]); next >= 0 {
+		s += "; " + engineName(engines[next]) + " follows"
+		if factor := cells[next].Median / best.Median; factor > 0 && !math.IsInf(factor, 0) { // not across zero
+			s += ", " + worse(max(factor, 1/factor))
+		}
 	}
 	return s
+}
+
+// worse by a factor, as a person says it.
+func worse(factor float64) string {
+	if factor < 2 {
+		return Percent(100*(factor-1)) + " worse"
+	}
+	return "worse by a factor of " + Number(factor)
 }
 
 // second is the place of the best case but for best, -1 if there is none.
@@ -59,9 +68,6 @@ func (g *group) second(name string, best int) int {
 			continue
 		}
 		m := c.Metric(name)
-		if measure.Center(m.Samples).Median == 0 {
-			continue
-		}
 		if second < 0 || beats(m.Better, m.Samples, g.cases[second].Metric(name).Samples) {
 			second = i
 		}

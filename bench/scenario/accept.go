@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/oortim/oort/bench/report"
+	"github.com/oortim/oort/bench/server"
 	"github.com/oortim/oort/bench/suite"
 	"github.com/oortim/oort/bench/swarm"
 )
@@ -30,7 +31,7 @@ func (Accept) Name() string { return "accept" }
 // About is of suite.Scenario.
 func (Accept) About() string {
 	return "Links connect and authenticate as fast as the server lets them, so many at a time: how many a second, what each costs the " +
-		"server's process, and how long each takes from its connect to the reply to its auth. Then all of them leave."
+		"server's process beside bare accept4, epoll_ctl, recv and send, and how long each takes from its connect to the reply to its auth. Then all of them leave."
 }
 
 // Validate refuses what could not mean anything.
@@ -73,54 +74,94 @@ func (p accept) Round(ctx context.Context, r *suite.Round) error {
 	if err != nil {
 		return err
 	}
-	args := swarm.DialArgs{Addrs: g.at(p.Transport), Links: max(p.links/10, 1), UnderWay: p.underWay, Rooms: 1}
-	if _, err := g.dial(ctx, args); err != nil {
+	if _, err := g.dial(ctx, p.dials(max(p.links/10, 1), g.at(p.Transport))); err != nil {
 		return err
 	}
-	if err := g.swarm.Reset(ctx, swarm.ResetArgs{}); err != nil {
+	var in entered
+	var floor server.DoorReply
+	enter := func() (err error) {
+		in, err = p.enter(ctx, g)
 		return err
 	}
-	before, err := g.cpu()
-	if err != nil {
+	bare := func() (err error) {
+		floor, err = p.bare(ctx, g)
 		return err
 	}
-	args.Links = p.links
-	d, err := g.dial(ctx, args)
-	if err != nil {
+	if err := inTurns(r.Nth, enter, bare); err != nil {
 		return err
 	}
-	after, err := g.cpu()
-	if err != nil {
-		return err
-	}
-	used := after.since(before)
-	c := r.Case
-	c.Add("links", "/s", report.Higher, perSecond(d.Live, d.Took))
-	c.Add("CPU a link", "µs", report.Lower, per(used.server, d.Live))
-	c.AddLatency("join", d.Join)
-	c.Add("retries", "", report.Lower, float64(d.Retries))
-	c.Add("server CPU", "cores", "", used.server.Seconds()/d.Took.Seconds())
-	c.Add("swarm CPU", "cores", "", used.swarm.Seconds()/d.Took.Seconds())
-	return p.part(ctx, g)
+	p.report(r.Case, in, floor)
+	return nil
 }
 
-// part has all links leave, and measures that.
-func (p accept) part(ctx context.Context, g *rig) error {
+func (p accept) dials(links int, addrs []string) swarm.DialArgs {
+	return swarm.DialArgs{Addrs: addrs, Links: links, UnderWay: p.underWay, Rooms: 1}
+}
+
+// entered is what links that were let in, and then left, have cost.
+type entered struct {
+	dialled swarm.DialReply
+	used    cpu
+	leaving float64 // µs of the server's CPU a link
+}
+
+// enter lets links in and out again.
+func (p accept) enter(ctx context.Context, g *rig) (in entered, err error) {
+	if err := g.swarm.Reset(ctx, swarm.ResetArgs{}); err != nil {
+		return in, err
+	}
+	in.used, _, err = g.spent(func() error {
+		in.dialled, err = g.dial(ctx, p.dials(p.links, g.at(p.Transport)))
+		return err
+	})
+	if err != nil {
+		return in, err
+	}
 	g.Phase("closing %d links", g.links)
-	before, err := g.cpu()
+	leaving, _, err := g.spent(func() error {
+		if err := g.swarm.Part(ctx, swarm.CloseArgs{}); err != nil {
+			return err
+		}
+		return g.awaitLive(ctx, 0)
+	})
+	in.leaving = per(leaving.server, g.links)
+	g.links = 0
+	return in, err
+}
+
+// bare lets as many links in by bare system calls, from the same process, while
+// nobody else comes. On WebSocket, whose handshake takes more, it does nothing.
+func (p accept) bare(ctx context.Context, g *rig) (did server.DoorReply, err error) {
+	if p.Transport != "tcp" {
+		return did, nil
+	}
+	g.Phase("bare accepts of %d links", p.links)
+	at, err := g.server.Door(ctx)
 	if err != nil {
-		return err
+		return did, err
 	}
-	if err := g.swarm.Part(ctx, swarm.CloseArgs{}); err != nil {
-		return err
+	before := g.links
+	if _, err := g.dial(ctx, p.dials(p.links, []string{at.Addr})); err != nil {
+		return did, err
 	}
-	if err := g.awaitLive(ctx, 0); err != nil {
-		return err
+	g.links = before
+	if did, err = g.server.Door(ctx); err == nil && did.Links != p.links {
+		err = fmt.Errorf("the door answered %d of %d links", did.Links, p.links)
 	}
-	after, err := g.cpu()
-	if err != nil {
-		return err
+	return did, err
+}
+
+func (p accept) report(c *report.Case, in entered, floor server.DoorReply) {
+	const link = "CPU a link"
+	d := in.dialled
+	c.Add(link, "µs", report.Lower, per(in.used.server, d.Live))
+	if floor.Links > 0 {
+		c.AddFloor(link, per(floor.CPU, floor.Links))
 	}
-	g.Case.Add("CPU a close", "µs", report.Lower, per(after.since(before).server, g.links))
-	return nil
+	c.Add("links", "/s", report.Higher, perSecond(d.Live, d.Took))
+	c.AddLatency("join", d.Join)
+	c.Add("retries", "", report.Lower, float64(d.Retries))
+	c.Add("CPU a close", "µs", report.Lower, in.leaving)
+	c.Add("server CPU", "cores", "", in.used.server.Seconds()/d.Took.Seconds())
+	c.Add("swarm CPU", "cores", "", in.used.swarm.Seconds()/d.Took.Seconds())
 }

@@ -34,25 +34,18 @@ func (g *rig) deliver(ctx context.Context, args server.PushArgs) (d delivery, er
 	if err != nil {
 		return d, err
 	}
-	began, err := g.cpu()
+	var each int64
+	d.used, d.took, err = g.spent(func() error {
+		if d.pushed, err = g.server.Push(ctx, args); err != nil {
+			return err
+		}
+		each = d.pushed.Messages / int64(max(args.Rooms, 1))
+		d.expected = int64(g.links) * each
+		return g.settle(ctx, d.expected)
+	})
 	if err != nil {
 		return d, err
 	}
-	start := time.Now()
-	if d.pushed, err = g.server.Push(ctx, args); err != nil {
-		return d, err
-	}
-	each := d.pushed.Messages / int64(max(args.Rooms, 1))
-	d.expected = int64(g.links) * each
-	if err := g.settle(ctx, d.expected); err != nil {
-		return d, err
-	}
-	d.took = time.Since(start)
-	now, err := g.cpu()
-	if err != nil {
-		return d, err
-	}
-	d.used = now.since(began)
 	if d.got, err = g.swarm.Counts(ctx); err != nil {
 		return d, err
 	}

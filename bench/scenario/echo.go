@@ -119,24 +119,42 @@ func (p echoes) Round(ctx context.Context, r *suite.Round) error {
 	if _, err := p.echo(ctx, g, p.Duration/5); err != nil {
 		return err
 	}
+	var e echoed
+	var bare *bareEchoes
+	engine := func() (err error) {
+		e, err = p.engine(ctx, g, under)
+		return err
+	}
+	floor := func() (err error) {
+		bare, err = p.floor(ctx, g, under)
+		return err
+	}
+	if err := inTurns(r.Nth, engine, floor); err != nil {
+		return err
+	}
+	p.report(r.Case, e, bare)
+	return nil
+}
+
+// engine has the engine echo.
+func (p echoes) engine(ctx context.Context, g *rig, under echo.Remote) (e echoed, err error) {
 	before, err := under.Stats(ctx)
 	if err != nil {
-		return err
+		return e, err
 	}
 	g.Phase("echoing for %v on %d links", p.Duration, p.links)
-	e, err := p.echo(ctx, g, p.Duration)
-	if err != nil {
+	err = g.profiled(ctx, func() (err error) {
+		e, err = p.echo(ctx, g, p.Duration)
 		return err
+	})
+	if err != nil {
+		return e, err
 	}
 	after, err := under.Stats(ctx)
-	if err != nil {
-		return err
-	}
-	if n := after.Messages - before.Messages; n != uint64(e.got.EchoesSent) || after.Refused > 0 {
+	if n := after.Messages - before.Messages; err == nil && (n != uint64(e.got.EchoesSent) || after.Refused > 0) {
 		g.Case.Fault("the server says that it echoed %d messages of %d, and refused %d links", n, e.got.EchoesSent, after.Refused)
 	}
-	p.report(r.Case, e)
-	return p.floor(ctx, g, under)
+	return e, err
 }
 
 // echoed are messages that were sent and came back.
@@ -204,12 +222,15 @@ func (p echoes) check(g *rig, got swarm.Counts) {
 // cpuEcho is what the scenario is about.
 const cpuEcho = "CPU an echo"
 
-func (p echoes) report(c *report.Case, e echoed) {
+func (p echoes) report(c *report.Case, e echoed, bare *bareEchoes) {
 	flow := report.Higher
 	if p.rate > 0 {
 		flow = "" // as asked for
 	}
 	c.Add(cpuEcho, "µs", report.Lower, per(e.used.server, e.got.Messages))
+	if bare != nil {
+		c.AddFloor(cpuEcho, per(bare.used, bare.messages))
+	}
 	c.Add("echoes", "/s", flow, perSecond(e.got.Messages, e.took))
 	c.Add("came back", "%", report.Higher, 100*float64(e.got.Messages)/float64(e.got.EchoesSent))
 	c.AddLatency("latency", e.got.Latency)
@@ -220,32 +241,37 @@ func (p echoes) report(c *report.Case, e echoed) {
 	}
 }
 
-// floor has the same done by bare system calls. On WebSocket there is none:
-// what comes back is not the bytes that were sent, so more than calls is
+// bareEchoes are those of the floor.
+type bareEchoes struct {
+	messages int64
+	used     time.Duration // of CPU
+}
+
+// floor has bare system calls echo; nil where they cannot. On WebSocket they
+// cannot: what comes back is not the bytes that were sent, so more than calls is
 // needed.
-func (p echoes) floor(ctx context.Context, g *rig, under echo.Remote) error {
+func (p echoes) floor(ctx context.Context, g *rig, under echo.Remote) (*bareEchoes, error) {
 	if p.Transport != "tcp" {
-		return nil
+		return nil, nil
 	}
-	g.Phase("bare echoes")
+	g.Phase("bare echoes for %v on %d links", p.Duration, p.links)
 	held, err := under.Hold(ctx)
 	if err != nil || held.Sockets == 0 {
-		return err
+		return nil, err
 	}
 	if held.Sockets != g.links {
-		return fmt.Errorf("floor: %d sockets of %d links", held.Sockets, g.links)
+		return nil, fmt.Errorf("floor: %d sockets of %d links", held.Sockets, g.links)
 	}
-	e, err := p.echo(ctx, g, p.Duration/2)
+	e, err := p.echo(ctx, g, p.Duration)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b, err := under.Release(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if want := e.got.Messages * int64(frame.HeaderLen+max(p.size, stamp.Len)); b.Bytes != want || b.Lost > 0 {
-		return fmt.Errorf("floor: %d bytes of %d echoed, %d lost", b.Bytes, want, b.Lost)
+	if want := e.got.Messages * int64(frame.HeaderLen+p.size); b.Bytes != want || b.Lost > 0 {
+		return nil, fmt.Errorf("floor: %d bytes of %d echoed, %d lost", b.Bytes, want, b.Lost)
 	}
-	g.Case.AddFloor(cpuEcho, per(b.CPU, e.got.Messages))
-	return nil
+	return &bareEchoes{e.got.Messages, b.CPU}, nil
 }

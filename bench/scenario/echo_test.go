@@ -1,11 +1,14 @@
 package scenario
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/oortim/oort/bench/report"
+	"github.com/oortim/oort/bench/suite"
+	"github.com/oortim/oort/bench/swarm"
 )
 
 var smallEcho = Echo{Links: []int{1, 20}, Depth: 2, Size: []int{64, 3000}, Transport: "tcp", Duration: 100 * time.Millisecond}
@@ -51,6 +54,48 @@ func TestEchoRefuses(t *testing.T) {
 		spoil(&s)
 		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+// The floor comes first in every other round.
+func TestEchoFloorFirst(t *testing.T) {
+	s := smallEcho
+	s.Links, s.Size = []int{5}, []int{64}
+	f := suite.Flags{Engines: []string{"epoll"}, Repeat: 2, JSON: t.TempDir() + "/run.json"}
+	if err := f.Measure(t.Context(), io.Discard, io.Discard, s); err != nil {
+		t.Fatal(err)
+	}
+	run, err := report.ReadFile(f.JSON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := run.Cases[0].Metric(report.FloorOf(cpuEcho)); m == nil || len(m.Samples) != 2 {
+		t.Errorf("%+v", m)
+	}
+}
+
+// What went wrong is said, whatever the figures.
+func TestEchoFaults(t *testing.T) {
+	fine := swarm.Counts{EchoesSent: 10, Messages: 10, Least: 1}
+	for want, spoil := range map[string]func(*swarm.Counts){
+		"":                           func(*swarm.Counts) {},
+		"9 of 10 messages came back": func(c *swarm.Counts) { c.Messages = 9 },
+		"0 of 0 messages came back":  func(c *swarm.Counts) { c.Messages, c.EchoesSent = 0, 0 },
+		"1 messages passed over":     func(c *swarm.Counts) { c.Gaps = 1 },
+		"1 doubled":                  func(c *swarm.Counts) { c.Doubles = 1 },
+		"1 wrong":                    func(c *swarm.Counts) { c.Wrong = 1 },
+		"1 of another run":           func(c *swarm.Counts) { c.Stale = 1 },
+		"a link got nothing":         func(c *swarm.Counts) { c.Least = 0 },
+		"links ended: map[reset:1]":  func(c *swarm.Counts) { c.Lost = map[string]int64{"reset": 1} },
+		"not let in: map[refused:1]": func(c *swarm.Counts) { c.Failed = map[string]int64{"refused": 1} },
+	} {
+		got := fine
+		spoil(&got)
+		g := &rig{Round: &suite.Round{Case: new(report.Case)}}
+		echoes{}.check(g, got)
+		if faults := strings.Join(g.Case.Faults, "; "); (faults == "") != (want == "") || !strings.Contains(faults, want) {
+			t.Errorf("%q: %q", want, faults)
 		}
 	}
 }

@@ -30,7 +30,7 @@ type Fanout struct {
 func (Fanout) Examples() string {
 	return `
 oort bench io fanout
-oort bench io fanout --members 15000 --engines epoll,uring --repeat 7 --html fanout.html
+oort bench io fanout --members 15000 --engines epoll,std --repeat 7 --html fanout.html
 oort bench io fanout --members 5000 --batch 1,10 --size 64,1024 --transport ws`
 }
 

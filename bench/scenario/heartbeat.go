@@ -58,10 +58,15 @@ func positive(d time.Duration, links []int, rates []float64) error {
 }
 
 // Points is of suite.Scenario: every number of links with every rate.
-func (s Heartbeat) Points() (points []suite.Point) {
-	for _, links := range s.Links {
-		for _, rate := range s.Rate {
-			points = append(points, heartbeat{s, links, rate})
+func (s Heartbeat) Points() []suite.Point {
+	return pairs(s.Links, s.Rate, func(links int, rate float64) suite.Point { return heartbeat{s, links, rate} })
+}
+
+// pairs is a point for every number of links with every value.
+func pairs(links []int, values []float64, point func(int, float64) suite.Point) (points []suite.Point) {
+	for _, n := range links {
+		for _, v := range values {
+			points = append(points, point(n, v))
 		}
 	}
 	return points
@@ -116,14 +121,10 @@ type beaten struct {
 
 // beat has heartbeats sent for a while, and waits for the replies.
 func (g *rig) beat(ctx context.Context, rate float64, d time.Duration) (b beaten, err error) {
-	if err := g.swarm.Reset(ctx, swarm.ResetArgs{}); err != nil {
-		return b, err
-	}
-	began, err := g.cpu()
+	t, err := g.begin(ctx)
 	if err != nil {
 		return b, err
 	}
-	start := time.Now()
 	if err := g.swarm.Beat(ctx, swarm.BeatArgs{Rate: rate}); err != nil {
 		return b, err
 	}
@@ -133,12 +134,11 @@ func (g *rig) beat(ctx context.Context, rate float64, d time.Duration) (b beaten
 	if err := g.swarm.Beat(ctx, swarm.BeatArgs{}); err != nil {
 		return b, err
 	}
-	b.took = time.Since(start)
+	b.took = time.Since(t.start)
 	if b.got, err = g.counts(ctx, func(c swarm.Counts) bool { return c.BeatReplies == c.Beats }); err != nil {
 		return b, err
 	}
-	now, err := g.cpu()
-	b.used = now.since(began)
+	b.used, _, err = t.soFar()
 	if b.got.BeatReplies != b.got.Beats || b.got.Beats == 0 {
 		g.Case.Fault("%d of %d heartbeats answered", b.got.BeatReplies, b.got.Beats)
 	}

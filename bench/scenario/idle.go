@@ -95,7 +95,7 @@ func (p idle) Round(ctx context.Context, r *suite.Round) error {
 	if err != nil {
 		return err
 	}
-	used, err := g.used(ctx, p.Quiet)
+	used, _, err := g.spent(func() error { return pause(ctx, p.Quiet) })
 	if err != nil {
 		return err
 	}
@@ -128,19 +128,6 @@ func (g *rig) weigh(ctx context.Context) (w weight, err error) {
 	}
 	w.kernel, err = measure.ReadKernel()
 	return w, err
-}
-
-// used is what the processes compute in d.
-func (g *rig) used(ctx context.Context, d time.Duration) (cpu, error) {
-	before, err := g.cpu()
-	if err != nil {
-		return before, err
-	}
-	if err := pause(ctx, d); err != nil {
-		return before, err
-	}
-	after, err := g.cpu()
-	return after.since(before), err
 }
 
 func (p idle) report(c *report.Case, before, after weight, settled measure.Memory, used cpu) {

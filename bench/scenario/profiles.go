@@ -16,6 +16,10 @@ var profiles = map[string][]suite.Scenario{
 		Idle{Links: []int{500}, Rooms: 1, Transport: "both", Logic: "none", Quiet: time.Second},
 		Echo{Links: []int{50}, Depth: 1, Size: []int{64}, Transport: "both", Duration: time.Second},
 		Fanout{Members: []int{500}, Rooms: 1, Writes: 10000, Size: []int{64}, Batch: []int{1}, Transport: "both", Duration: time.Second, Grace: grace},
+		Heartbeat{Links: []int{500}, Rate: []float64{1000}, Transport: "both", Duration: time.Second},
+		Churn{Links: []int{500}, Rate: []float64{100}, Messages: 5, Rooms: 5, Transport: "both", Duration: time.Second},
+		Slow{Links: []int{50}, Share: []float64{.2}, Rate: 50, Size: 16384, Transport: "both", Duration: time.Second},
+		Mixed{Links: []int{500}, Rooms: 5, Messages: 5, Size: 256, Beats: 200, Rate: 20, Share: .05, Transport: "both", Duration: time.Second},
 	},
 	"default": { // fits beside its load on a small machine
 		Accept{Links: []int{10000}, UnderWay: []int{512}, Transport: "tcp", Logic: "memory"},
@@ -24,6 +28,10 @@ var profiles = map[string][]suite.Scenario{
 		Echo{Links: []int{1000}, Rate: []float64{10000}, Depth: 1, Size: []int{64}, Transport: "tcp", Duration: 5 * time.Second},
 		Fanout{Members: []int{1000, 5000, 15000}, Rooms: 1, Writes: 30000, Size: []int{64}, Batch: []int{1}, Transport: "tcp", Duration: 5 * time.Second, Grace: grace},
 		Fanout{Members: []int{15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 5 * time.Second, Grace: grace},
+		Heartbeat{Links: []int{15000}, Rate: []float64{5000, 20000}, Transport: "tcp", Duration: 5 * time.Second},
+		Churn{Links: []int{5000}, Rate: []float64{500}, Messages: 2, Rooms: 10, Transport: "tcp", Duration: 5 * time.Second},
+		Slow{Links: []int{150}, Share: []float64{.33}, Rate: 50, Size: 20480, Transport: "tcp", Duration: 6 * time.Second},
+		Mixed{Links: []int{10000}, Rooms: 20, Messages: 2, Size: 256, Beats: 500, Rate: 100, Share: .01, Transport: "both", Duration: 10 * time.Second},
 	},
 	"full": { // sweeps; hours
 		Accept{Links: []int{15000}, UnderWay: []int{16, 128, 1024}, Transport: "tcp", Logic: "memory"},
@@ -38,6 +46,12 @@ var profiles = map[string][]suite.Scenario{
 		Fanout{Members: []int{15000}, Rooms: 1, Writes: 30000, Size: []int{64}, Batch: []int{1, 10}, Transport: "ws", Duration: 10 * time.Second, Grace: grace},
 		Fanout{Members: []int{15000}, Rooms: 300, Writes: 30000, Size: []int{64}, Batch: []int{1}, Transport: "tcp", Duration: 10 * time.Second, Grace: grace},
 		Fanout{Members: []int{1000, 15000}, Rooms: 1, Rate: []float64{0}, Writes: 1, Size: []int{64}, Batch: []int{1, 10}, Transport: "tcp", Duration: 10 * time.Second, Grace: grace},
+		Heartbeat{Links: []int{1000, 15000}, Rate: []float64{1000, 5000, 20000, 50000}, Transport: "tcp", Duration: 10 * time.Second},
+		Heartbeat{Links: []int{15000}, Rate: []float64{5000}, Transport: "ws", Duration: 10 * time.Second},
+		Churn{Links: []int{1000, 10000}, Rate: []float64{100, 500, 1000}, Messages: 2, Rooms: 10, Transport: "tcp", Duration: 10 * time.Second},
+		Churn{Links: []int{10000}, Rate: []float64{500}, Messages: 2, Rooms: 10, Reset: true, Transport: "both", Duration: 10 * time.Second},
+		Slow{Links: []int{150}, Share: []float64{.05, .33, .75}, Rate: 50, Size: 20480, Transport: "tcp", Duration: 10 * time.Second},
+		Mixed{Links: []int{1000, 15000}, Rooms: 20, Messages: 2, Size: 256, Beats: 500, Rate: 100, Share: .01, Transport: "both", Duration: 20 * time.Second},
 	},
 }
 

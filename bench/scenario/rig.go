@@ -116,6 +116,21 @@ func (g *rig) cpu() (c cpu, err error) {
 
 func (c cpu) since(before cpu) cpu { return cpu{c.server - before.server, c.swarm - before.swarm} }
 
+// spent is what both processes use while do runs, and how long that takes.
+func (g *rig) spent(do func() error) (used cpu, took time.Duration, err error) {
+	before, err := g.cpu()
+	if err != nil {
+		return used, 0, err
+	}
+	start := time.Now()
+	if err := do(); err != nil {
+		return used, 0, err
+	}
+	took = time.Since(start)
+	after, err := g.cpu()
+	return after.since(before), took, err
+}
+
 // pause waits for d.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

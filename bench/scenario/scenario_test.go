@@ -91,12 +91,12 @@ func TestIdle(t *testing.T) {
 }
 
 func TestAccept(t *testing.T) {
-	run, err := measureSmall(t, Accept{Links: []int{60}, UnderWay: []int{8}, Transport: "both", Logic: "memory"}, "epoll", "std")
+	run, err := measureSmall(t, Accept{Links: []int{60}, UnderWay: []int{8}, Transport: "tcp", Logic: "memory"}, "epoll", "std")
 	if err != nil {
 		t.Fatal(err)
 	}
 	wants(t, run, 2, map[string][2]float64{
-		"links": {1, 1e6}, "CPU a link": {1, 1e5}, "CPU a close": {1, 1e5}, "join p50": {1, 1e7}, "retries": {0, 60},
+		"links": {1, 1e6}, "CPU a link": {1, 1e5}, report.FloorOf("CPU a link"): {1, 1e5}, "CPU a close": {1, 1e5}, "join p50": {1, 1e7}, "retries": {0, 60},
 	})
 }
 

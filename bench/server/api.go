@@ -13,7 +13,7 @@ const (
 	MethodPush      = "push"      // PushArgs → PushReply, when all is handed over
 	MethodFloor     = "floor"     // PushArgs → FloorReply, when all is sent
 	MethodStats     = "stats"     // StatsArgs → Stats
-	MethodProfile   = "profile"   // ProfileArgs → nothing
+	MethodDoor      = "door"      // nothing → DoorReply, and again, to close it
 )
 
 // Addresses are where the server listens, in the order of its flags, as URLs
@@ -90,8 +90,11 @@ type Stats struct {
 	GCPauseMax time.Duration // of the last 256
 }
 
-// ProfileArgs start a CPU profile of the process, or end it.
-type ProfileArgs struct {
-	// File to write it to. Empty ends the one that runs.
-	File string
+// DoorReply is about a floor.Door, which lets links in by bare system calls and
+// answers their auth. The first call opens one and says where it listens, the
+// next closes it and says what it did.
+type DoorReply struct {
+	Addr  string // tcp://127.0.0.1:4003
+	Links int
+	CPU   time.Duration
 }

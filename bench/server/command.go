@@ -54,10 +54,11 @@ const endTime = 20 * time.Second
 // Methods are what a conductor can ask of s.
 func (s *Server) Methods() control.Methods {
 	return control.Methods{
-		MethodAddresses: control.Func(func(context.Context, control.None) (Addresses, error) { return s.Addresses(), nil }),
-		MethodPush:      control.Func(s.Push),
-		MethodFloor:     control.Func(s.Floor),
-		MethodStats:     control.Func(s.Stats),
-		MethodProfile:   control.Func(s.profiler.profile),
+		MethodAddresses:       control.Func(func(context.Context, control.None) (Addresses, error) { return s.Addresses(), nil }),
+		MethodPush:            control.Func(s.Push),
+		MethodFloor:           control.Func(s.Floor),
+		MethodStats:           control.Func(s.Stats),
+		control.MethodProfile: control.Func(s.profiler.Profile),
+		MethodDoor:            control.Func(s.door.turn),
 	}
 }

@@ -34,7 +34,13 @@ func (r Remote) Stats(ctx context.Context, args StatsArgs) (reply Stats, err err
 	return reply, err
 }
 
-// Profile starts a CPU profile, or ends it; see ProfileArgs.
+// Profile starts a CPU profile, or ends it; see control.ProfileArgs.
 func (r Remote) Profile(ctx context.Context, file string) error {
-	return r.Call(ctx, MethodProfile, ProfileArgs{File: file}, nil)
+	return r.Call(ctx, control.MethodProfile, control.ProfileArgs{File: file}, nil)
+}
+
+// Door opens a floor.Door, or closes it; see DoorReply.
+func (r Remote) Door(ctx context.Context) (reply DoorReply, err error) {
+	err = r.Call(ctx, MethodDoor, control.None{}, &reply)
+	return reply, err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/oortim/oort/bench/control"
 	"github.com/oortim/oort/bench/floor"
 	"github.com/oortim/oort/comet"
 	cometrpc "github.com/oortim/oort/comet/rpc"
@@ -52,7 +53,8 @@ type Server struct {
 	taps     floor.Taps
 	metrics  *prometheus.Registry
 	applied  offsets
-	profiler profiler
+	profiler control.Profiler
+	door     door
 	ends     []func(context.Context) error // the last is called first
 }
 
@@ -145,7 +147,7 @@ func (s *Server) Close(ctx context.Context) error {
 		errs = append(errs, s.ends[i](ctx))
 	}
 	s.ends = nil
-	return errors.Join(append(errs, s.profiler.end())...)
+	return errors.Join(append(errs, s.profiler.End(), s.door.shut())...)
 }
 
 // Addresses are where it listens.

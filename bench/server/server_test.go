@@ -16,6 +16,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/oortim/oort/bench/control"
 	"github.com/oortim/oort/bench/stamp"
 	"github.com/oortim/oort/poller/engines"
 	"github.com/oortim/oort/proto/frame"
@@ -256,14 +257,42 @@ func TestProfile(t *testing.T) {
 		file string
 		ok   bool
 	}{{"", true}, {filepath.Join(file, "no"), false}, {file, true}, {file, false}, {"", true}, {file, true}} {
-		if _, err := s.profiler.profile(t.Context(), ProfileArgs{File: step.file}); (err == nil) != step.ok {
+		if _, err := s.profiler.Profile(t.Context(), control.ProfileArgs{File: step.file}); (err == nil) != step.ok {
 			t.Errorf("step %d: %v", i, err)
 		}
 	}
-	if err := s.profiler.end(); err != nil { // as Close does with one that is forgotten
+	if err := s.profiler.End(); err != nil { // as Close does with one that is forgotten
 		t.Error(err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Size() == 0 {
 		t.Errorf("%v, %v", info, err)
+	}
+}
+
+// A door opens and closes by turns, and with the server.
+func TestDoor(t *testing.T) {
+	s := open(t, Flags{Logic: "none"})
+	for range 2 {
+		at, err := s.door.turn(t.Context(), control.None{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := net.Dial("tcp", strings.TrimPrefix(at.Addr, "tcp://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write(frame.Append(nil, frame.OpAuth, 1, []byte("{}"))); err != nil {
+			t.Fatal(err)
+		}
+		if f := read(t, c); f.Op != frame.OpAuthReply || f.Seq != 1 {
+			t.Errorf("got %+v", f)
+		}
+		if did, err := s.door.turn(t.Context(), control.None{}); err != nil || did.Links != 1 || did.CPU <= 0 || did.Addr != "" {
+			t.Errorf("%+v, %v", did, err)
+		}
+	}
+	if _, err := s.door.turn(t.Context(), control.None{}); err != nil {
+		t.Error(err)
 	}
 }

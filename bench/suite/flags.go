@@ -20,7 +20,7 @@ type Flags struct {
 	Warmup  int      `default:"1" help:"Rounds of each engine that are forgotten, at the first point of each scenario."`
 	Loops   int      `default:"0" help:"Reactor loops of the server; 0: one a CPU."`
 	JSON    string   `name:"json" placeholder:"FILE" type:"path" help:"Write the results as JSON, for oort bench compare and report."`
-	CPUDir  string   `name:"cpu-profiles" placeholder:"DIR" type:"existingdir" help:"Write a CPU profile of the server under test for each round there, for go tool pprof, from scenarios that make them."`
+	CPUDir  string   `name:"cpu-profiles" placeholder:"DIR" type:"path" help:"Write a CPU profile of the server under test for each round there, for go tool pprof, from scenarios that make them."`
 	HTML    string   `name:"html" placeholder:"FILE" type:"path" help:"Write the results as one HTML page."`
 }
 
@@ -78,6 +78,11 @@ func (f *Flags) Measure(ctx context.Context, out, watch io.Writer, scenarios ...
 	}
 	for _, s := range scenarios {
 		run.Describe(report.Scenario{Name: s.Name(), About: s.About(), Command: "oort " + strings.Join(os.Args[1:], " ")})
+	}
+	if f.CPUDir != "" {
+		if err := os.MkdirAll(f.CPUDir, 0o777); err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
 	}
 	err := conduct(ctx, run, plan(scenarios, f.specs, f.Warmup, f.Repeat), f, newProgress(watch))
 	lendFloors(run)

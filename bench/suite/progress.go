@@ -8,14 +8,17 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/oortim/oort/bench/report"
 )
 
 // progress tells whoever waits what runs, how much is done and how long it may
 // take: one line that changes on a terminal, a line a round elsewhere.
 type progress struct {
-	out  io.Writer
-	live bool // out is a terminal
+	out   io.Writer
+	live  bool       // out is a terminal
+	width func() int // of the terminal, in letters
 
 	mu       sync.Mutex // guards what follows, and out
 	started  time.Time
@@ -32,10 +35,18 @@ type progress struct {
 func newProgress(out io.Writer) *progress {
 	p := &progress{out: out}
 	if f, ok := out.(*os.File); ok {
-		info, err := f.Stat()
-		p.live = err == nil && info.Mode()&os.ModeCharDevice != 0
+		_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+		p.live, p.width = err == nil, func() int { return widthOf(f) }
 	}
 	return p
+}
+
+// widthOf is how wide the terminal is now; one that does not say is 80.
+func widthOf(f *os.File) int {
+	if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+		return int(size.Col)
+	}
+	return 80
 }
 
 // begin starts the clock.
@@ -114,8 +125,17 @@ func headline(c *report.Case, faults int) string {
 
 func (p *progress) drawLocked() {
 	if p.live {
-		fmt.Fprintf(p.out, "\r\x1b[K%s: %s; %s", p.headLocked(), p.doing, p.timesLocked())
+		line := fmt.Sprintf("%s: %s; %s", p.headLocked(), p.doing, p.timesLocked())
+		fmt.Fprint(p.out, "\r\x1b[K"+cut(line, p.width()))
 	}
+}
+
+// cut is the beginning of a line, so that it does not wrap and can be wiped.
+func cut(line string, width int) string {
+	if letters := []rune(line); len(letters) >= width {
+		return string(letters[:max(width-2, 0)]) + "…"
+	}
+	return line
 }
 
 func (p *progress) headLocked() string {

@@ -260,3 +260,38 @@ func TestRound(t *testing.T) {
 type choosy struct{ made }
 
 func (choosy) Engines() []string { return []string{"epoll+odd"} }
+
+func TestCut(t *testing.T) {
+	for _, tt := range []struct {
+		line  string
+		width int
+		want  string
+	}{{"12 µs", 6, "12 µs"}, {"12 µs", 5, "12 …"}, {"12 µs", 1, "…"}, {"", 80, ""}} {
+		if got := cut(tt.line, tt.width); got != tt.want {
+			t.Errorf("%q to %d is %q, want %q", tt.line, tt.width, got, tt.want)
+		}
+	}
+}
+
+// On a terminal one line changes, and is wiped at the end.
+func TestLiveProgress(t *testing.T) {
+	var out bytes.Buffer
+	p := &progress{out: &out, live: true, width: func() int { return 40 }}
+	p.begin(2)
+	var log []string
+	m := made{name: "a", points: []string{"1"}, log: &log}
+	p.round(job{scenario: m, point: m.Points()[0], engine: "epoll", nth: 1})
+	p.phase("dialling")
+	p.done(&report.Case{}, 0)
+	p.end()
+	lines := strings.Split(out.String(), "\r\x1b[K")
+	if len(lines) != 5 || lines[4] != "" {
+		t.Fatalf("%q", lines)
+	}
+	if want := "[1/2] a epoll (at 1), round 1: startin…"; lines[1] != want {
+		t.Errorf("%q, want %q", lines[1], want)
+	}
+	if !strings.HasPrefix(lines[3], "[1/2] a epoll (at 1), round 1: nothing in 0s; ") || !strings.HasSuffix(lines[3], "left\n") {
+		t.Errorf("done: %q", lines[3])
+	}
+}

@@ -58,9 +58,6 @@ type DialArgs struct {
 	Key string
 	// Accepts are the ops that links want. None means all.
 	Accepts []int32
-	// ReceiveBuffer is SO_RCVBUF of the sockets. Zero means the kernel's
-	// choice.
-	ReceiveBuffer int
 }
 
 // DialReply says what became of the links of a dial.
@@ -150,8 +147,6 @@ type EchoArgs struct {
 type StallArgs struct {
 	// Share of the live links, 0 to 1, spread evenly.
 	Share float64
-	// ReceiveBuffer is what their SO_RCVBUF becomes. Zero leaves it.
-	ReceiveBuffer int
 }
 
 // StallReply says how many links are stalled.

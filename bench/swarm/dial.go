@@ -2,7 +2,6 @@ package swarm
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -93,7 +92,7 @@ func (l *loop) beginOne(d *dialling) bool {
 // dial begins one link.
 func (l *loop) dial(d *dialling, a attempt) {
 	t := d.target(a.number)
-	fd, err := connect(d.source(a.number), t.addr, d.ReceiveBuffer)
+	fd, err := connect(d.source(a.number), t.addr)
 	if err == nil && fd >= len(l.links) {
 		hangUp(fd, true)
 		err = syscall.EMFILE
@@ -267,50 +266,4 @@ func (l *loop) sweep() {
 			l.end(fd, "timed out "+ln.state.String())
 		}
 	}
-}
-
-func (s state) String() string {
-	switch s {
-	case connecting:
-		return "connecting"
-	case upgrading:
-		return "upgrading"
-	case joining:
-		return "joining"
-	case live:
-		return "live"
-	}
-	return "free"
-}
-
-// ended is why a link ends, in words that stand in counts.
-type ended string
-
-func (e ended) Error() string { return string(e) }
-
-// reasonOf is why in a few words, so that equal reasons are counted together.
-func reasonOf(err error) string {
-	var e ended
-	var errno syscall.Errno
-	switch {
-	case errors.As(err, &e):
-		return string(e)
-	case errors.Is(err, errProtocol):
-		return err.Error()
-	case !errors.As(err, &errno):
-		return err.Error()
-	}
-	switch errno {
-	case syscall.ECONNREFUSED:
-		return "refused"
-	case syscall.ECONNRESET, syscall.EPIPE:
-		return "reset by server"
-	case syscall.ETIMEDOUT:
-		return "timed out"
-	case syscall.EADDRNOTAVAIL, syscall.EADDRINUSE:
-		return "no free port"
-	case syscall.EMFILE, syscall.ENFILE:
-		return "no free descriptor"
-	}
-	return errno.Error()
 }

@@ -17,6 +17,20 @@ const (
 	live
 )
 
+func (s state) String() string {
+	switch s {
+	case connecting:
+		return "connecting"
+	case upgrading:
+		return "upgrading"
+	case joining:
+		return "joining"
+	case live:
+		return "live"
+	}
+	return "free"
+}
+
 // What is worth a bit of a link.
 type flags uint8
 

@@ -160,19 +160,15 @@ func (l *loop) pause() time.Duration {
 	return wait
 }
 
-// do has f run by the loop and returns when it has; false means that the loop
-// has ended and did not.
-func (l *loop) do(f func()) bool {
-	done := make(chan struct{})
+// post has f run by the loop; false means that the loop is over and will not.
+func (l *loop) post(f func()) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.over {
-		l.mu.Unlock()
 		return false
 	}
-	l.tasks = append(l.tasks, func() { defer close(done); f() })
-	l.mu.Unlock()
-	l.poll.ring()
-	<-done
+	l.tasks = append(l.tasks, f)
+	l.poll.ring() // under mu, so that the bell is not gone yet
 	return true
 }
 

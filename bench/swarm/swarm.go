@@ -32,6 +32,7 @@ type Swarm struct {
 	dealt []int // how many numbers each loop has been given
 	asked int   // the sum of it
 	dials int
+	ended bool
 
 	rss     int64 // when it was last read
 	weighed time.Time
@@ -87,87 +88,37 @@ func (s *Swarm) Dial(ctx context.Context, a DialArgs) (DialReply, error) {
 	}, ctx.Err()
 }
 
-// maxDials is how many a link's field can tell apart.
-const maxDials = 256
-
-// start hands a party to the loops.
-func (s *Swarm) start(a DialArgs) (*party, uint8, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p, err := newParty(a, uint32(s.asked))
-	if err != nil {
-		return nil, 0, err
-	}
-	if s.dials == maxDials {
-		return nil, 0, fmt.Errorf("swarm: more than %d dials", maxDials)
-	}
-	if err := s.growLocked(s.asked + a.Links); err != nil {
-		return nil, 0, err
-	}
-	index := uint8(s.dials)
-	s.dials++
-	for i, share := range s.sharesLocked(a.Links) {
-		d := &dialling{
-			party: p, index: index, next: uint32(s.asked), end: uint32(s.asked + share),
-			underWay: max(1, p.UnderWay/len(s.loops)),
-		}
-		s.asked += share
-		s.dealt[i] += share
-		rate := p.Rate * float64(share) / float64(p.Links)
-		l := s.loops[i]
-		l.do(func() {
-			d.pace = newPace(rate, l.clock.Now())
-			l.dials = append(l.dials, d)
-		})
-	}
-	return p, index, nil
-}
-
-// growLocked starts as many loops as links need.
-func (s *Swarm) growLocked(links int) error {
-	want := max(s.least, (links+s.room-1)/s.room)
-	makeRoomToRun(want)
-	for len(s.loops) < want {
-		l, err := newLoop(s.clock, s.room, s.dials)
-		if err != nil {
-			return fmt.Errorf("swarm: loop %d: %w", len(s.loops), err)
-		}
-		s.loops, s.dealt = append(s.loops, l), append(s.dealt, 0)
-	}
-	return nil
-}
-
-// sharesLocked deals n links out such that loops have equally many.
-func (s *Swarm) sharesLocked(n int) []int {
-	order := make([]int, len(s.loops))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return s.dealt[b] - s.dealt[a] }) // fullest first
-	shares := make([]int, len(s.loops))
-	total := s.asked + n
-	for i, loop := range order {
-		level := total / (len(order) - i) // of the loops not passed yet
-		shares[loop] = min(n, max(0, level-s.dealt[loop]))
-		n -= shares[loop]
-		total -= s.dealt[loop] + shares[loop]
-	}
-	return shares
-}
-
-// each has f done by each loop, one after the other.
+// each has f done by each loop, all at the same time, and waits for them.
 func (s *Swarm) each(f func(l *loop)) {
-	s.mu.Lock()
-	loops := slices.Clone(s.loops)
-	s.mu.Unlock()
-	for _, l := range loops {
-		l.do(func() { f(l) })
+	var wait sync.WaitGroup
+	for _, l := range s.all() {
+		wait.Add(1)
+		if !l.post(func() { defer wait.Done(); f(l) }) {
+			wait.Done()
+		}
 	}
+	wait.Wait()
+}
+
+// gather is each for an f that adds up: it runs for one loop at a time.
+func (s *Swarm) gather(f func(l *loop)) {
+	var mu sync.Mutex
+	s.each(func(l *loop) {
+		mu.Lock()
+		defer mu.Unlock()
+		f(l)
+	})
 }
 
 func (s *Swarm) sum(f func(l *loop) int64) (total int64) {
-	s.each(func(l *loop) { total += f(l) })
+	s.gather(func(l *loop) { total += f(l) })
 	return total
+}
+
+func (s *Swarm) all() []*loop {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.loops)
 }
 
 func (s *Swarm) liveOf(dial uint8) int {
@@ -190,7 +141,7 @@ func (s *Swarm) shared(rate float64, f func(l *loop, rate float64)) {
 // Status is how the swarm stands.
 func (s *Swarm) Status() Status {
 	var st Status
-	s.each(func(l *loop) {
+	s.gather(func(l *loop) {
 		st.Loops++
 		st.Live += l.living
 		st.Stalled += l.stalls
@@ -235,13 +186,13 @@ func (s *Swarm) Reset(a ResetArgs) {
 // Counts since the last reset.
 func (s *Swarm) Counts() Counts {
 	var c Counts
+	s.gather(func(l *loop) { l.count(&c) })
 	latency, beat, join := measure.NewLatency(), measure.NewLatency(), measure.NewLatency()
-	s.each(func(l *loop) {
-		l.count(&c)
+	for _, l := range s.all() {
 		latency.Add(l.latency)
 		beat.Add(l.beatLatency)
 		join.Add(l.join)
-	})
+	}
 	c.Latency, c.BeatLatency, c.Join = latency.Summary(), beat.Summary(), join.Summary()
 	return c
 }
@@ -291,11 +242,13 @@ func (s *Swarm) Close(a CloseArgs) {
 func (s *Swarm) End() {
 	s.mu.Lock()
 	loops := s.loops
-	s.loops, s.dealt = nil, nil
+	s.loops, s.dealt, s.ended = nil, nil, true
 	s.mu.Unlock()
+	var wait sync.WaitGroup
 	for _, l := range loops {
-		l.stop()
+		wait.Go(l.stop)
 	}
+	wait.Wait()
 }
 
 func difference(after, before map[string]int64) map[string]int64 {

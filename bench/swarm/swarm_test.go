@@ -202,7 +202,7 @@ func TestStall(t *testing.T) {
 	s := openSwarm(t, 2)
 	dial(t, s, DialArgs{Addrs: addrs, Links: members, Rooms: 1})
 	s.Reset(ResetArgs{Run: 1})
-	r := s.Stall(StallArgs{Share: 0.25, ReceiveBuffer: 4096})
+	r := s.Stall(StallArgs{Share: 0.25})
 	if r.Stalled < members/4-2 || r.Stalled > members/4 {
 		t.Fatalf("%d stalled", r.Stalled)
 	}

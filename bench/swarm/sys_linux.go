@@ -164,9 +164,8 @@ func describe(fd int) string {
 	return string(buf[:n])
 }
 
-// connect begins to connect to to. from may be no address; buffer is
-// SO_RCVBUF, 0 the kernel's choice.
-func connect(from netip.Addr, to netip.AddrPort, buffer int) (fd int, err error) {
+// connect begins to connect to to. from may be no address.
+func connect(from netip.Addr, to netip.AddrPort) (fd int, err error) {
 	family := unix.AF_INET
 	if to.Addr().Is6() {
 		family = unix.AF_INET6
@@ -175,9 +174,6 @@ func connect(from netip.Addr, to netip.AddrPort, buffer int) (fd int, err error)
 		return -1, err
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if buffer > 0 {
-		setBuffer(fd, buffer)
-	}
 	if from.IsValid() {
 		// The port is chosen when the other end is known, so that it has to be
 		// free only towards that; see ip(7).
@@ -200,8 +196,6 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	}
 	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
 }
-
-func setBuffer(fd, n int) { _ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n) }
 
 // connected says how a connect ended.
 func connected(fd int) error {

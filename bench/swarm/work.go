@@ -54,9 +54,6 @@ func (l *loop) stall(a StallArgs) {
 		sum--
 		ln.flags |= stalled | slept
 		l.stalls++
-		if a.ReceiveBuffer > 0 {
-			setBuffer(fd, a.ReceiveBuffer)
-		}
 	}
 }
 

@@ -170,10 +170,11 @@ func TestCommandsInText(t *testing.T) {
 	t.Parallel()
 	dir := etc(t)
 	texts := map[string]string{}
-	for _, path := range []string{"README.md", "docs/operating.md", "deploy/compose.yaml"} {
+	for _, path := range []string{"README.md", "docs/operating.md", "docs/bench.md", "deploy/compose.yaml"} {
 		texts[path] = read(t, filepath.Join(root, path))
 	}
-	for _, command := range []string{"serve", "comet", "logic", "job", "health", "config show", "config check", "client join", "client send", "bench push"} {
+	for _, command := range []string{"serve", "comet", "logic", "job", "health", "config show", "config check", "client join", "client send",
+		"bench push", "bench suite", "bench floor", "bench io accept", "bench io idle", "bench io fanout"} {
 		texts["oort "+command+" --help"] = helpOf(t, strings.Fields(command)...)
 	}
 	for from, text := range texts {
