@@ -120,10 +120,10 @@ func settle(s *Swarm) {
 	last := int64(-1)
 	for end := time.Now().Add(settleTime); time.Now().Before(end); <-beat.C {
 		st := s.Status()
-		if st.Dialling == 0 && st.Messages == last {
+		if st.Dialling == 0 && st.Received == last {
 			return
 		}
-		last = st.Messages
+		last = st.Received
 	}
 }
 
@@ -131,7 +131,7 @@ func settle(s *Swarm) {
 func tellProgress(ctx context.Context, out io.Writer, s *Swarm) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	messages, at := int64(0), time.Now()
+	received, at := int64(0), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -139,8 +139,8 @@ func tellProgress(ctx context.Context, out io.Writer, s *Swarm) {
 		case <-ticker.C:
 		}
 		st, now := s.Status(), time.Now()
-		rate := float64(st.Messages-messages) / now.Sub(at).Seconds()
-		messages, at = st.Messages, now
+		rate := float64(max(0, st.Received-received)) / now.Sub(at).Seconds() // echoes reset it once
+		received, at = st.Received, now
 		// Nobody reads it if this fails; the links are what counts.
 		_, _ = fmt.Fprintf(out, "live %d of %d, dialling %d, messages %.0f/s, RSS %.0f B a link%s%s\n",
 			st.Live, st.Asked, st.Dialling, rate, perLink(st), told(", failed", st.Failed), told(", lost", st.Lost))
@@ -178,9 +178,12 @@ func tellEnd(out io.Writer, st Status, c Counts) error {
 	if c.Churned > 0 {
 		line("churn", "%d closed and dialled anew", c.Churned)
 	}
-	if all := c.Messages + c.Wrong + c.Stale; all > 0 {
-		line("messages", "%d, gaps %d, doubles %d, not stamped for this run %d; p50 %v, p99 %v, max %v",
-			c.Messages, c.Gaps, c.Doubles, c.Wrong+c.Stale, c.Latency.P50, c.Latency.P99, c.Latency.Max)
+	if st.Received > c.Messages {
+		line("messages", "%d received", st.Received-c.Messages)
+	}
+	if c.EchoesSent > 0 {
+		line("echoes", "%d sent, %d came back, %d passed over, %d doubled, %d wrong; p50 %v, p99 %v, max %v",
+			c.EchoesSent, c.Messages, c.Gaps, c.Doubles, c.Wrong, c.Latency.P50, c.Latency.P99, c.Latency.Max)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
