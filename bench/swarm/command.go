@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -68,12 +69,12 @@ func (c *Command) hold(ctx context.Context, out io.Writer, s *Swarm) error {
 	err := c.work(ctx, s)
 	enough()
 	<-watched
+	if err != nil && ctx.Err() == nil { // an interrupt is the usual end
+		return err
+	}
 	final := s.Status()
 	if err := tellEnd(out, final, s.Counts()); err != nil {
 		return err
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return err // an interrupt is the usual end
 	}
 	if lost := final.Asked - final.Live - final.Dialling; lost > 0 {
 		return fmt.Errorf("swarm: %w: %d of %d", ErrLost, lost, final.Asked)
@@ -83,19 +84,13 @@ func (c *Command) hold(ctx context.Context, out io.Writer, s *Swarm) error {
 
 // work dials, and keeps the links busy for the duration.
 func (c *Command) work(ctx context.Context, s *Swarm) error {
-	_, err := s.Dial(ctx, DialArgs{
-		Addrs: c.Addr, Sources: c.Source, Links: c.Links, Rooms: c.Rooms, Room: c.Room, Key: c.Key,
-		Bare: c.Bare, Rate: c.Rate, UnderWay: c.UnderWay, Timeout: c.Timeout,
-	})
-	if err != nil {
+	if err := c.dial(ctx, s); err != nil {
 		return err
 	}
 	if c.EchoDepth > 0 {
 		s.Echo(EchoArgs{Run: 1, Depth: c.EchoDepth, Size: c.EchoSize})
 	}
-	if c.Heartbeat > 0 && !c.Bare {
-		s.Beat(BeatArgs{Rate: float64(s.Status().Live) / c.Heartbeat.Seconds()})
-	}
+	c.beat(s)
 	s.Churn(ChurnArgs{Rate: c.Churn})
 	if c.Duration > 0 {
 		var cancel context.CancelFunc
@@ -107,6 +102,37 @@ func (c *Command) work(ctx context.Context, s *Swarm) error {
 	s.Echo(EchoArgs{})
 	settle(s)
 	return nil
+}
+
+// dial opens the links. That may take longer than a server bears silence, so
+// those that live beat meanwhile.
+func (c *Command) dial(ctx context.Context, s *Swarm) error {
+	dialling, done := context.WithCancel(ctx)
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		for c.Heartbeat > 0 {
+			select {
+			case <-dialling.Done():
+				return
+			case <-time.After(c.Heartbeat / 4):
+				c.beat(s)
+			}
+		}
+	})
+	_, err := s.Dial(ctx, DialArgs{
+		Addrs: c.Addr, Sources: c.Source, Links: c.Links, Rooms: c.Rooms, Room: c.Room, Key: c.Key,
+		Bare: c.Bare, Rate: c.Rate, UnderWay: c.UnderWay, Timeout: c.Timeout,
+	})
+	done()
+	beating.Wait()
+	return err
+}
+
+// beat has the links that live now send a heartbeat each in the interval.
+func (c *Command) beat(s *Swarm) {
+	if c.Heartbeat > 0 && !c.Bare {
+		s.Beat(BeatArgs{Rate: float64(s.Status().Live) / c.Heartbeat.Seconds()})
+	}
 }
 
 // settleTime is how long links that are under way at the end are waited for.
@@ -142,12 +168,19 @@ func tellProgress(ctx context.Context, out io.Writer, s *Swarm) {
 		rate := float64(max(0, st.Received-received)) / now.Sub(at).Seconds() // echoes reset it once
 		received, at = st.Received, now
 		// Nobody reads it if this fails; the links are what counts.
-		_, _ = fmt.Fprintf(out, "live %d of %d, dialling %d, messages %.0f/s, RSS %.0f B a link%s%s\n",
-			st.Live, st.Asked, st.Dialling, rate, perLink(st), told(", failed", st.Failed), told(", lost", st.Lost))
+		_, _ = fmt.Fprintf(out, "live %d of %d, dialling %d, messages %.0f/s, %s%s%s\n",
+			st.Live, st.Asked, st.Dialling, rate, weight(st), told(", failed", st.Failed), told(", lost", st.Lost))
 	}
 }
 
-func perLink(st Status) float64 { return float64(st.RSS) / float64(max(1, st.Live)) }
+// weight is what the process occupies, and a link's share of it.
+func weight(st Status) string {
+	total := fmt.Sprintf("%.1f MB resident", float64(st.RSS)/(1<<20))
+	if st.Live == 0 {
+		return total
+	}
+	return fmt.Sprintf("%s, %d B a link", total, st.RSS/int64(st.Live))
+}
 
 // told is counts by reason, in order; nothing if there are none.
 func told(what string, counts map[string]int64) string {
@@ -169,8 +202,10 @@ func tellEnd(out io.Writer, st Status, c Counts) error {
 	}
 	b.WriteByte('\n')
 	line("links", "%d of %d live, %d tried again%s%s", st.Live, st.Asked, st.Retries, told(", failed", st.Failed), told(", lost", st.Lost))
-	line("join", "p50 %v, p99 %v, max %v", c.Join.P50, c.Join.P99, c.Join.Max)
-	line("memory", "%.1f MB resident, %.0f B a link; %d loops", float64(st.RSS)/(1<<20), perLink(st), st.Loops)
+	if c.Join.Count > 0 { // none since echoes began
+		line("join", "p50 %v, p99 %v, max %v", c.Join.P50, c.Join.P99, c.Join.Max)
+	}
+	line("memory", "%s; %d loops", weight(st), st.Loops)
 	if c.Beats > 0 {
 		line("heartbeats", "%d sent, %d answered, %d held back; p50 %v, p99 %v, max %v",
 			c.Beats, c.BeatReplies, c.BeatsHeld, c.BeatLatency.P50, c.BeatLatency.P99, c.BeatLatency.Max)

@@ -165,12 +165,27 @@ func TestCommandHoldsLinks(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	for _, want := range []string{
-		`live \d+ of 20, dialling \d+, messages 0/s, RSS \d+ B a link\n`,
+		`live \d+ of 20, dialling \d+, messages 0/s, \d+\.\d MB resident, \d+ B a link\n`,
 		`\nlinks +20 of 20 live, 0 tried again\n`, `\njoin +p50 `, `\nmemory +\d+`, `\nheartbeats +[1-9]\d+ sent`, `\nchurn +[1-9]`,
 	} {
 		if !regexp.MustCompile(want).Match(out.Bytes()) {
 			t.Errorf("no %s in\n%s", want, &out)
 		}
+	}
+}
+
+// Links that live beat though others are still dialled.
+func TestCommandBeatsWhileDialling(t *testing.T) {
+	_, addrs := openServer(t)
+	var out bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+	defer cancel()
+	c := Command{Addr: addrs, Links: 1000, Rate: 100, Heartbeat: 200 * time.Millisecond, Loops: 1}
+	if err := c.Run(ctx, nil, &out); !errors.Is(err, ErrLost) {
+		t.Errorf("ends with %v, though not all were dialled", err)
+	}
+	if want := regexp.MustCompile(`\nheartbeats +[1-9]\d* sent`); !want.Match(out.Bytes()) {
+		t.Errorf("no %s in\n%s", want, &out)
 	}
 }
 
