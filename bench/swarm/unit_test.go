@@ -247,3 +247,14 @@ func TestSince(t *testing.T) {
 		}
 	}
 }
+
+func TestReasonsAreBounded(t *testing.T) {
+	counts := map[string]int64{}
+	for i := range 1000 {
+		count(counts, fmt.Sprint("nonsense ", i))
+		count(counts, "refused")
+	}
+	if len(counts) > manyReasons+1 || counts["refused"] != 1000 || counts["other"] < 900 {
+		t.Errorf("%d reasons: %v", len(counts), counts)
+	}
+}
