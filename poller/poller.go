@@ -72,7 +72,9 @@
 // callback is counted and told to Options.OnPanic; after one in OnTurn the loop
 // turns again within 100 ms. Accept pauses when
 // descriptors run out (EMFILE, ENFILE, ENOBUFS, ENOMEM) and goes on within a
-// second of relief; it never ends before StopAccept.
+// second of relief; it never ends before StopAccept. Meanwhile connects wait; but
+// a loop that has descriptors of its own, and is out of them, leaves connects to
+// the other loops, and when all are the kernel refuses them.
 package poller
 
 import (

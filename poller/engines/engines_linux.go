@@ -8,6 +8,7 @@ import (
 	"github.com/oortim/oort/poller/netpoll"
 	"github.com/oortim/oort/poller/raw"
 	"github.com/oortim/oort/poller/std"
+	"github.com/oortim/oort/poller/uring"
 )
 
 var engines = list{
@@ -16,6 +17,7 @@ var engines = list{
 		knows:    []string{"edge", "locked", "private"},
 		variants: []string{"edge", "locked", "private", "edge+private"},
 	},
+	{name: "uring", open: plain("uring", uring.Open).open, missing: uring.Missing},
 	plain("std", std.Open),
 	plain("gnet", gnet.Open),
 	plain("netpoll", netpoll.Open),

@@ -92,11 +92,11 @@ func (l *loop) tendListeners() {
 	if l.retry.IsZero() || time.Now().Before(l.retry) {
 		return
 	}
-	l.retry = time.Time{}
 	if l.engine.how.Private && l.reopen() != nil {
-		l.pauseAccept()
+		l.pauseAccept() // the same pause
 		return
 	}
+	l.retry = time.Time{}
 	for i := range l.listeners {
 		if l.hear(i) != nil {
 			l.pauseAccept()

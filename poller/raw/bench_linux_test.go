@@ -228,7 +228,8 @@ func drain(peers []net.Conn) {
 }
 
 // BenchmarkCall is the system call alone, on a socket that has nothing: raw is
-// what recv does, scheduler tells Go's scheduler of it.
+// what recv does, private does it with a descriptor table of its own, scheduler
+// tells Go's scheduler of it.
 func BenchmarkCall(b *testing.B) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -241,6 +242,20 @@ func BenchmarkCall(b *testing.B) {
 		defer reportCPU(b)()
 		for range b.N {
 			sock.Recv(pair[0], buf)
+		}
+	})
+	b.Run("private", func(b *testing.B) {
+		done := make(chan error)
+		go onOwnThread(func() {
+			err := ownTable(func(fd int) bool { return fd == pair[0] })
+			defer reportCPU(b)()
+			for range b.N {
+				sock.Recv(pair[0], buf)
+			}
+			done <- err
+		})
+		if err := <-done; err != nil {
+			b.Fatal(err)
 		}
 	})
 	b.Run("scheduler", func(b *testing.B) {

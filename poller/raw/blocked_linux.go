@@ -20,7 +20,9 @@ type blocked struct {
 	mu     sync.RWMutex
 	closed bool // guarded by mu
 
-	coarse bool // the kernel lacks epoll_pwait2; owned by the loop
+	// owned by the loop
+	coarse bool          // the kernel lacks epoll_pwait2
+	until  unix.Timespec // scratch of blockFine
 }
 
 func openBlocked(p *poll) (*blocked, error) {
@@ -40,38 +42,57 @@ func openBlocked(p *poll) (*blocked, error) {
 	return &blocked{poll: p, bell: bell}, nil
 }
 
+// sleep goes on when a signal ends it: the runtime sends some, to threads that
+// it takes for running.
 func (s *blocked) sleep(d time.Duration, ready func() bool) {
 	if !ready() {
 		return
 	}
-	switch {
-	case d < 0:
-		s.block(-1)
-	case s.coarse || !s.blockFine(d):
-		s.block(int((d + time.Millisecond - 1) / time.Millisecond)) // up: a loop may wake late, but must not spin
+	end := time.Now().Add(d)
+	for s.block(d) == unix.EINTR {
+		if d > 0 {
+			d = max(time.Until(end), 0)
+		}
 	}
 }
 
-func (s *blocked) block(milliseconds int) {
-	n, err := unix.EpollWait(s.poll.fd, s.poll.events[:], milliseconds)
-	if err != nil { // EINTR
-		n = 0
+// block takes events, of which it waits for the first: for d, for ever if d is
+// negative.
+func (s *blocked) block(d time.Duration) error {
+	n, err := 0, error(unix.ENOSYS)
+	if !s.coarse {
+		n, err = s.blockFine(d)
 	}
-	s.poll.n = n
+	if err == unix.ENOSYS {
+		s.coarse = true
+		n, err = unix.EpollWait(s.poll.fd, s.poll.events[:], milliseconds(d))
+	}
+	s.poll.n = max(n, 0)
+	return err
 }
 
-// blockFine blocks for d to the nanosecond, as epoll_wait knows but
-// milliseconds. False means that the kernel, older than 5.11, cannot.
-func (s *blocked) blockFine(d time.Duration) bool {
-	ts := unix.NsecToTimespec(int64(d))
+// blockFine is exact to the nanosecond. Kernels before 5.11 say ENOSYS.
+func (s *blocked) blockFine(d time.Duration) (int, error) {
+	var until *unix.Timespec
+	if d >= 0 {
+		s.until = unix.NsecToTimespec(int64(d))
+		until = &s.until
+	}
 	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(s.poll.fd),
-		uintptr(unsafe.Pointer(&s.poll.events[0])), batch, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		uintptr(unsafe.Pointer(&s.poll.events[0])), batch, uintptr(unsafe.Pointer(until)), 0, 0)
 	if errno != 0 {
-		n = 0
+		return 0, errno
 	}
-	s.poll.n = int(n)
-	s.coarse = errno == unix.ENOSYS
-	return !s.coarse
+	return int(n), nil
+}
+
+// milliseconds is d as epoll_wait wants it, rounded up: a loop may wake late, but
+// must not spin.
+func milliseconds(d time.Duration) int {
+	if d < 0 {
+		return -1
+	}
+	return int((d + time.Millisecond - 1) / time.Millisecond)
 }
 
 func (s *blocked) wake() {

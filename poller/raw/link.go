@@ -20,7 +20,7 @@ const (
 	paused    flag = 1 << iota // deliveries are off
 	muted                      // bytes came while paused, so reading is disarmed
 	redeliver                  // it is in loop.resumed, and its rest will be delivered
-	unread                     // edge-triggered: bytes may wait that no event will tell of
+	unread                     // edge-triggered: no event will tell of what may wait; in loop.more or paused
 	owed                       // a write was short, and OnWritable will come
 	finished                   // our FIN is sent
 	armedIn                    // the kernel reports when it can be read

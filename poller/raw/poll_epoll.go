@@ -47,7 +47,7 @@ func openPoll(how Options) (*poll, error) {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
 	p := &poll{fd: fd}
-	if how.Locked || how.Private {
+	if how.blocks() {
 		p.sleeper, err = openBlocked(p)
 	} else {
 		p.sleeper, err = openParked(p)

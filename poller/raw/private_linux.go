@@ -1,7 +1,9 @@
 package raw
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"strconv"
@@ -30,6 +32,9 @@ func (how Options) check() error { return nil }
 //     of another engine, which rings an eventfd.
 //   - A thread is never unlocked. It ends with its loop, and its table with it.
 func (e *engine) startPrivate() error {
+	if err := startRuntimePoller(); err != nil {
+		return err
+	}
 	made, begin, gone := make(chan error), make(chan bool), make(chan bool)
 	var err error
 	started := 0
@@ -52,6 +57,16 @@ func (e *engine) startPrivate() error {
 		}
 	}
 	return err
+}
+
+// startRuntimePoller has the runtime open its epoll and eventfd, unless it has:
+// it does so for the first descriptor that a goroutine could wait for.
+func startRuntimePoller() error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Close(), w.Close())
 }
 
 // onOwnThread runs f on a thread that ends with it.
@@ -123,8 +138,8 @@ func (l *loop) listensOn(fd int) bool {
 // ownTable gives the calling thread a table of descriptors of its own, without
 // the process's sockets and pipes but those that keep names.
 func ownTable(keep func(fd int) bool) error {
-	if err := unix.Unshare(unix.CLONE_FILES); err != nil {
-		return fmt.Errorf("poller: a private table of descriptors: %w", os.NewSyscallError("unshare", err))
+	if err := leaveTable(); err != nil {
+		return fmt.Errorf("poller: a private table of descriptors: %w", err)
 	}
 	fds, err := descriptors()
 	if err != nil {
@@ -140,6 +155,22 @@ func ownTable(keep func(fd int) bool) error {
 		}
 	}
 	return nil
+}
+
+// leaveTable has the calling thread go on with a copy of its table.
+func leaveTable() error {
+	err := unix.Unshare(unix.CLONE_FILES)
+	if err == unix.EPERM && leaveByClosing() == nil {
+		return nil
+	}
+	return os.NewSyscallError("unshare", err)
+}
+
+// leaveByClosing is for containers, whose filters of system calls refuse every
+// unshare(2) for the sake of name spaces, but not close_range(2), which can do
+// the same on the way to closing; here nothing, as no number is that high.
+func leaveByClosing() error {
+	return unix.CloseRange(math.MaxUint32, math.MaxUint32, unix.CLOSE_RANGE_UNSHARE)
 }
 
 // descriptors lists those of the calling thread.

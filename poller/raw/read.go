@@ -22,10 +22,7 @@ func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 	if k.flag.has(redeliver) {
 		l.redeliver(id, k)
 	}
-	if k.flag.has(unread) {
-		k.flag &^= unread
-		hangup = true // maybe: what came with an earlier event is forgotten
-	}
+	k.flag &^= unread
 	edge := k.flag.has(armedEdge)
 	for reads := 0; l.isOpen(id); reads++ {
 		if k.flag.has(paused) {
@@ -34,7 +31,7 @@ func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 		}
 		if reads == readsATurn && edge {
 			k.flag |= unread
-			l.resumed = append(l.resumed, id)
+			l.more = append(l.more, id)
 			return
 		}
 		asked := l.room(k)
@@ -122,20 +119,31 @@ func (l *loop) Resume(id poller.ID) {
 	}
 }
 
+// runMore reads the first n of the links that had more.
+func (l *loop) runMore(n int) {
+	for i := range n {
+		l.readUnread(l.more[i])
+	}
+	l.more = l.more[:copy(l.more, l.more[n:])]
+}
+
+func (l *loop) readUnread(id poller.ID) {
+	if k := l.links.Find(id); k != nil && k.flag.has(unread) {
+		l.readable(id, k, true) // maybe: what came with its event is forgotten
+	}
+}
+
 // runResumed delivers the rests of the links that were resumed so far, and
-// reads those of which no event will tell. One that is resumed again meanwhile
+// reads those that need no event for it. One that is resumed again meanwhile
 // waits for the next turn.
 func (l *loop) runResumed() {
 	n := len(l.resumed)
 	for i := range n {
 		id := l.resumed[i]
-		k := l.links.Find(id)
-		if k != nil && k.flag.has(redeliver) {
+		if k := l.links.Find(id); k != nil && k.flag.has(redeliver) {
 			l.redeliver(id, k)
 		}
-		if l.isOpen(id) && k.flag.has(unread) {
-			l.readable(id, k, false)
-		}
+		l.readUnread(id)
 	}
 	l.resumed = l.resumed[:copy(l.resumed, l.resumed[n:])]
 }
