@@ -36,23 +36,21 @@ func (e *engine) startPrivate() error {
 		return err
 	}
 	made, begin, gone := make(chan error), make(chan bool), make(chan bool)
+	e.Start(func(l *loop) {
+		onOwnThread(func() { l.runPrivate(made, begin, gone) })
+	})
 	var err error
-	started := 0
-	for _, l := range e.loops {
-		go onOwnThread(func() { l.runPrivate(made, begin, gone) })
-		started++
-		if err = <-made; err != nil {
-			break
-		}
+	for range e.Own {
+		err = errors.Join(err, <-made)
 	}
 	if err == nil {
 		e.leave()
 	}
-	for range started {
+	for range e.Own {
 		begin <- err == nil
 	}
 	if err != nil {
-		for range started {
+		for range e.Own {
 			<-gone
 		}
 	}
@@ -69,7 +67,7 @@ func startRuntimePoller() error {
 	return errors.Join(r.Close(), w.Close())
 }
 
-// onOwnThread runs f on a thread that ends with it.
+// onOwnThread runs f, on a thread that ends with it.
 func onOwnThread(f func()) {
 	runtime.LockOSThread()
 	if unix.Gettid() != unix.Getpid() {
@@ -78,14 +76,16 @@ func onOwnThread(f func()) {
 	}
 	// The first thread of a process never ends. While it is held here, another
 	// goroutine gets another thread.
-	held := make(chan bool)
+	held, over := make(chan bool), make(chan bool)
 	go func() {
+		defer close(over)
 		runtime.LockOSThread()
 		close(held)
 		f()
 	}()
 	<-held
 	runtime.UnlockOSThread()
+	<-over
 }
 
 func (l *loop) runPrivate(made chan<- error, begin <-chan bool, gone chan<- bool) {
@@ -107,11 +107,11 @@ func (l *loop) runPrivate(made chan<- error, begin <-chan bool, gone chan<- bool
 // leave closes, in the process's table, what now belongs to the loops. The
 // eventfds stay until the last loop has ended.
 func (e *engine) leave() {
-	for _, l := range e.loops {
+	for _, l := range e.Own {
 		l.leave()
 	}
-	e.atEnd = func() {
-		for _, l := range e.loops {
+	e.AtEnd = func() {
+		for _, l := range e.Own {
 			_ = unix.Close(l.poll.sleeper.(*blocked).bell)
 		}
 	}

@@ -17,29 +17,27 @@ func TestLoopsShareAListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{opts: o, done: make(chan struct{})}
-	e.running.Store(2)
+	e := &engine{}
+	e.Options = o
 	for i := range 2 {
 		l, err := newLoop(e, i)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o.NewHandler = func(poller.Loop) poller.Handler { return &echo{loop: l, size: 1, ids: opened, wait: -1} }
-		if err := l.calls.Open(o, l); err != nil {
+		if err := l.Calls.Open(o, l); err != nil {
 			t.Fatal(err)
 		}
-		e.loops = append(e.loops, l)
+		e.Own = append(e.Own, l)
 	}
-	addr, err := e.loops[0].listen("127.0.0.1:0")
+	addr, err := e.Own[0].listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.loops[1].share(e.loops[0]); err != nil {
+	if _, err := e.Own[1].share(e.Own[0]); err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range e.loops {
-		go l.run()
-	}
+	e.Start((*loop).run)
 	for range 50 {
 		c, err := net.Dial("tcp", addr.String())
 		if err != nil {
@@ -48,9 +46,9 @@ func TestLoopsShareAListener(t *testing.T) {
 		<-opened
 		c.Close()
 	}
-	e.stopping.Store(true)
-	e.kick()
-	<-e.done
+	if err := e.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if n := e.Stats().Accepted; n != 50 {
 		t.Errorf("accepted %d of 50", n)
 	}

@@ -76,7 +76,8 @@ func (l *Loop) Pausing() bool { return !l.retry.IsZero() }
 func (l *Loop) Spend() { l.budget-- }
 func (l *Loop) Admit() { l.accepted.Add(1) }
 
-// PauseAccept begins a pause, in which connects are left to the kernel.
+// PauseAccept begins or prolongs a pause, in which connects are left to the
+// kernel.
 func (l *Loop) PauseAccept() {
 	if l.retry.IsZero() {
 		l.acceptPauses.Add(1)
@@ -84,16 +85,11 @@ func (l *Loop) PauseAccept() {
 	l.retry = time.Now().Add(acceptPause)
 }
 
-// PauseEnded ends a pause that has lasted long enough, and says so once.
-func (l *Loop) PauseEnded() bool {
-	if l.retry.IsZero() || time.Now().Before(l.retry) {
-		return false
-	}
-	l.retry = time.Time{}
-	return true
-}
+// PauseOver says whether a pause has lasted long enough: to be ended, or to be
+// prolonged by another PauseAccept.
+func (l *Loop) PauseOver() bool { return l.Pausing() && !time.Now().Before(l.retry) }
 
-// EndPause ends a pause that concerns nobody any more.
+// EndPause ends a pause, also one that concerns nobody any more.
 func (l *Loop) EndPause() { l.retry = time.Time{} }
 
 // RunTasks handles the tasks at hand and says whether there were any.
