@@ -41,7 +41,7 @@ func (l *loop) fill() {
 	for i := range l.listeners {
 		l.accept(i)
 	}
-	if l.full && l.budget > 0 {
+	if l.full && l.MayAccept() {
 		l.pauseAccept()
 	}
 }
@@ -52,7 +52,7 @@ func (l *loop) reopen() error {
 		return err
 	}
 	for _, ln := range l.listeners {
-		if err := unix.Listen(ln.fd, l.engine.opts.Backlog); err != nil {
+		if err := unix.Listen(ln.fd, l.engine.Options.Backlog); err != nil {
 			l.spend()
 			return err
 		}
