@@ -82,7 +82,7 @@ func (l *loop) tendListeners() {
 	if l.full {
 		l.fill()
 	}
-	if !l.PauseOver() {
+	if !l.PauseIsOver() {
 		return
 	}
 	if l.engine.how.Private && l.reopen() != nil {

@@ -15,9 +15,9 @@ func (l *loop) Close(id poller.ID, reason error) {
 	}
 }
 
-// releaseLink gives up all that a link holds. Closing its descriptor takes it out
+// release gives up all that a link holds. Closing its descriptor takes it out
 // of the poll; it comes after every event of the turn.
-func (l *loop) releaseLink(id poller.ID) {
+func (l *loop) release(id poller.ID) {
 	k := l.links.Tenant(id)
 	fd := int(k.fd)
 	l.rests.Free(k.rest)

@@ -4,6 +4,7 @@ package raw
 
 import (
 	"net"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -19,27 +20,43 @@ type listener struct {
 	armed bool         // the kernel reports connects
 }
 
-// listen opens a listening socket for l, or shares that of the first loop where
-// the kernel does not deal connects between several.
+// listen opens one listening socket for l.
 func (l *loop) listen(addr string) (*net.TCPAddr, error) {
-	if first := l.engine.Own[0]; l != first && !kernelDeals {
+	first := l.engine.Own[0]
+	if l != first && !kernelDeals {
 		return l.share(first)
 	}
-	if _, port, _ := net.SplitHostPort(addr); port == "0" && l.engine.how.Private {
-		// A socket to which the kernel gave its port loses it when it stops
-		// listening; one that asked for it keeps it. See pauseAccept.
-		ln, err := accept.TCP(addr, shareable)
-		if err != nil {
+	if l == first && l.engine.how.Private {
+		var release func() error
+		var err error
+		if addr, release, err = named(addr); err != nil {
 			return nil, err
 		}
-		defer ln.Close()
-		addr = ln.Addr().String()
+		defer release()
 	}
 	fd, bound, err := accept.Bare(addr, l.engine.Options.Backlog, shareable)
 	if err != nil {
 		return nil, err
 	}
 	return bound, l.attend(listener{fd: fd, bound: bound, local: accept.LocalOf(bound)})
+}
+
+// named is addr with a port: if it leaves that to the kernel, with one that is
+// held until release. A socket to which the kernel gave its port loses it when it stops
+// listening; one that asked for it keeps it. See pauseAccept.
+func named(addr string) (name string, release func() error, err error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", nil, err
+	}
+	if port != "0" {
+		return addr, func() error { return nil }, nil
+	}
+	ln, err := accept.TCP(addr, shareable)
+	if err != nil {
+		return "", nil, err
+	}
+	return net.JoinHostPort(host, strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), ln.Close, nil
 }
 
 // share makes l accept from the last socket that first opened.

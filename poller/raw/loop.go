@@ -25,10 +25,7 @@ type loop struct {
 
 	// immutable after Open
 	engine *engine
-	// Methods as values, made once: each would be allocated each turn.
-	ready   func() bool     // Tasks.Sleep
-	resume  func(poller.ID) // resumeLink
-	release func(poller.ID) // releaseLink
+	ready  func() bool // Tasks.Sleep; made once, as it would be allocated each turn
 
 	// owned by the loop
 	poll      *poll
@@ -50,11 +47,12 @@ func newLoop(e *engine, index int) (*loop, error) {
 	}
 	l := &loop{engine: e, poll: p, buf: make([]byte, readSize)}
 	l.Prepare(e.Options, index, p.wake)
-	l.ready, l.resume, l.release = l.Tasks.Sleep, l.resumeLink, l.releaseLink
+	l.ready = l.Tasks.Sleep
 	return l, nil
 }
 
 func (l *loop) run() {
+	defer l.engine.Ended()
 	if l.engine.how.Locked && !l.engine.how.Private {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -80,8 +78,9 @@ func (l *loop) turn(wait time.Duration) time.Duration {
 	l.tendListeners()
 	l.RunResumed(l.resume)
 	l.RunClosing(l.release)
-	l.yield()
-	if wait = l.EndTurn(); len(l.more) > 0 {
+	now := time.Now()
+	l.yield(now)
+	if wait = l.EndTurn(now); len(l.more) > 0 {
 		return 0
 	}
 	return wait
@@ -94,11 +93,8 @@ func (l *loop) turn(wait time.Duration) time.Duration {
 // the kernel shares out the cores.
 //
 //	go test -run xxx -bench Crowded -benchtime 60x ./poller/raw
-func (l *loop) yield() {
-	if l.engine.how.blocks() {
-		return
-	}
-	if now := time.Now(); now.Sub(l.yielded) > yieldAfter {
+func (l *loop) yield(now time.Time) {
+	if now.Sub(l.yielded) > yieldAfter && !l.engine.how.blocks() {
 		runtime.Gosched()
 		l.yielded = now
 	}
@@ -113,7 +109,7 @@ func (l *loop) stop() {
 	}
 	l.RunResumed(l.resume)
 	l.RunClosing(l.release)
-	l.EndTurn()
+	l.EndTurn(time.Now())
 	for id := range l.links.Open() {
 		l.Close(id, poller.ErrStopped)
 	}

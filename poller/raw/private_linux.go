@@ -36,21 +36,23 @@ func (e *engine) startPrivate() error {
 		return err
 	}
 	made, begin, gone := make(chan error), make(chan bool), make(chan bool)
-	e.Start(func(l *loop) {
-		onOwnThread(func() { l.runPrivate(made, begin, gone) })
-	})
 	var err error
-	for range e.Own {
-		err = errors.Join(err, <-made)
+	started := 0
+	for _, l := range e.Own {
+		go onOwnThread(func() { l.runPrivate(made, begin, gone) })
+		started++
+		if err = <-made; err != nil {
+			break
+		}
 	}
 	if err == nil {
 		e.leave()
 	}
-	for range e.Own {
+	for range started {
 		begin <- err == nil
 	}
 	if err != nil {
-		for range e.Own {
+		for range started {
 			<-gone
 		}
 	}
@@ -67,7 +69,7 @@ func startRuntimePoller() error {
 	return errors.Join(r.Close(), w.Close())
 }
 
-// onOwnThread runs f, on a thread that ends with it.
+// onOwnThread runs f on a thread that ends with it.
 func onOwnThread(f func()) {
 	runtime.LockOSThread()
 	if unix.Gettid() != unix.Getpid() {
@@ -76,16 +78,14 @@ func onOwnThread(f func()) {
 	}
 	// The first thread of a process never ends. While it is held here, another
 	// goroutine gets another thread.
-	held, over := make(chan bool), make(chan bool)
+	held := make(chan bool)
 	go func() {
-		defer close(over)
 		runtime.LockOSThread()
 		close(held)
 		f()
 	}()
 	<-held
 	runtime.UnlockOSThread()
-	<-over
 }
 
 func (l *loop) runPrivate(made chan<- error, begin <-chan bool, gone chan<- bool) {

@@ -32,6 +32,8 @@ type engine struct {
 	how Options // immutable after Open
 }
 
+func (e *engine) Name() string { return engineName + e.how.String() }
+
 // Open is Options{}.Open.
 func Open(o poller.Options) (poller.Engine, error) { return Options{}.Open(o) }
 
@@ -55,13 +57,16 @@ func (how Options) Open(o poller.Options) (poller.Engine, error) {
 		e.abandon()
 		return nil, err
 	}
-	if !how.Private {
-		e.Start((*loop).run)
+	e.Begin()
+	if how.Private {
+		if err := e.startPrivate(); err != nil {
+			e.abandon()
+			return nil, err
+		}
 		return e, nil
 	}
-	if err := e.startPrivate(); err != nil {
-		e.abandon()
-		return nil, err
+	for _, l := range e.Own {
+		go l.run()
 	}
 	return e, nil
 }
@@ -93,5 +98,3 @@ func (e *engine) abandon() {
 		l.poll.close()
 	}
 }
-
-func (e *engine) Name() string { return engineName + e.how.String() }

@@ -133,9 +133,9 @@ func (l *loop) readUnread(id poller.ID) {
 	}
 }
 
-// resumeLink delivers the rest of a link that was resumed, and reads it if that
-// needs no event.
-func (l *loop) resumeLink(id poller.ID) {
+// resume delivers what waits for a link that was resumed, and reads it if it
+// needs no event for that.
+func (l *loop) resume(id poller.ID) {
 	if k := l.links.Find(id); k != nil && k.flag.has(redeliver) {
 		l.redeliver(id, k)
 	}

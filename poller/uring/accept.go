@@ -60,7 +60,7 @@ func (l *loop) tendListeners() {
 	if l.engine.Deaf() {
 		l.closeListeners()
 	}
-	if l.PauseOver() {
+	if l.PauseIsOver() {
 		l.EndPause()
 		l.attend()
 	}
