@@ -120,18 +120,25 @@ func (g *rig) settle(ctx context.Context, want int64) error {
 	}
 }
 
-// cpu is what both processes have used.
-type cpu struct{ server, swarm time.Duration }
+// cpu is what both processes have used, and what the machine has done beside
+// them: other programs, and what the kernel did without charging a process.
+type cpu struct{ server, swarm, others time.Duration }
 
 func (g *rig) cpu() (c cpu, err error) {
 	if c.server, err = measure.OpenProcess(g.server.Pid()).CPU(); err != nil {
 		return c, err
 	}
-	c.swarm, err = measure.OpenProcess(g.swarm.Pid()).CPU()
+	if c.swarm, err = measure.OpenProcess(g.swarm.Pid()).CPU(); err != nil {
+		return c, err
+	}
+	all, err := measure.ReadMachine()
+	c.others = all.Busy - c.server - c.swarm
 	return c, err
 }
 
-func (c cpu) since(before cpu) cpu { return cpu{c.server - before.server, c.swarm - before.swarm} }
+func (c cpu) since(before cpu) cpu {
+	return cpu{c.server - before.server, c.swarm - before.swarm, max(c.others-before.others, 0)} // the machine's clock is coarse
+}
 
 // spent is what both processes use while do runs, and how long that takes.
 func (g *rig) spent(do func() error) (used cpu, took time.Duration, err error) {

@@ -142,7 +142,7 @@ func TestEchoClosedLoop(t *testing.T) {
 
 func TestEchoOpenLoop(t *testing.T) {
 	addrs := echoAddrs(t)
-	s := openSwarm(t, 2)
+	s := openSwarm(t, 1) // in which links take strict turns
 	dial(t, s, DialArgs{Addrs: addrs, Links: 20, Bare: true})
 	s.Echo(EchoArgs{Run: 1, Rate: 2000, Size: 64})
 	await(t, "echoes", func() bool { return s.Counts().Messages > 500 })

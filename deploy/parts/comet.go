@@ -31,7 +31,7 @@ import (
 type CometFlags struct {
 	TCP    []string `name:"tcp" default:"127.0.0.1:3101" placeholder:"HOST:PORT" help:"Where clients connect by TCP; several with commas; empty for none. An address also in --ws serves both."`
 	WS     []string `name:"ws" default:"127.0.0.1:3102" placeholder:"HOST:PORT" help:"Where clients connect by WebSocket (path /sub)."`
-	Engine string   `default:"auto" placeholder:"ENGINE" help:"I/O engine: auto takes the platform's reactor (epoll, kqueue), std is a goroutine a link, gnet and netpoll are the libraries of that name. Options of an engine follow with plus, as in epoll+locked; an unknown one is answered by what there is."`
+	Engine string   `default:"auto" placeholder:"ENGINE" help:"I/O engine: auto takes the platform's reactor (epoll, kqueue), uring needs Linux 6.1, std is a goroutine a link, gnet and netpoll are the libraries of that name. Options of an engine follow with plus, as in epoll+locked; an unknown one is answered by what there is."`
 	Loops  int      `default:"0" help:"Reactor loops; 0: one a CPU."`
 
 	PrivateFDs bool `name:"private-fds" help:"Give each loop a descriptor table of its own, so that the process may hold loops x RLIMIT_NOFILE links; the same as +private at --engine (epoll only)."`

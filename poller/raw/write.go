@@ -88,7 +88,7 @@ func (l *loop) sent(id poller.ID, k *link, short bool, errno syscall.Errno) erro
 // afterwards, as a handler with much to write is short again at once.
 func (l *loop) writable(id poller.ID, k *link) {
 	k.flag &^= owed
-	l.calls.OnWritable(id)
+	l.Calls.OnWritable(id)
 	if l.isOpen(id) {
 		l.arm(id, k)
 	}
