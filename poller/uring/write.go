@@ -49,17 +49,8 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 	if k.flag.has(owed) {
 		return 0, nil
 	}
-	total := 0
-	for len(bufs) > 0 {
-		some := bufs[:min(len(bufs), sock.MaxVec)]
-		bufs = bufs[len(some):]
-		n, size, errno := l.vec.Send(int(k.fd), some)
-		total += n
-		if n < size || errno != 0 {
-			return total, l.wrote(id, k, true, errno)
-		}
-	}
-	return total, nil
+	n, short, errno := l.vec.Send(int(k.fd), bufs)
+	return n, l.wrote(id, k, short, errno)
 }
 
 // WriteEach gathers sends and submits them together. A link takes about two
