@@ -39,28 +39,23 @@ type LogicFlags struct {
 type Logic struct {
 	ops.AdminFlags
 	LogicFlags
-	GRPC          string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
-	Lease         time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
-	Redis         []string      `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis with the sessions; several addresses for a cluster."`
-	RedisUser     string        `help:"User name for Redis with ACLs."`
-	RedisPassword string        `secret:"" help:"Password for Redis; rather in the environment or the config file than here."`
-	RedisDB       int           `name:"redis-db" default:"0" help:"Database of Redis; a cluster has only 0."`
+	GRPCListenFlags
+	GRPC  string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
+	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
+	RedisFlags
 	KafkaFlags
 	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; 0: the cluster's default."`
 	Partitions  int32 `default:"8" help:"Partitions of the topic if it has to be made."`
-}
-
-// KafkaFlags say where the pushes are.
-type KafkaFlags struct {
-	Kafka []string `default:"127.0.0.1:9092" placeholder:"HOST:PORT" help:"Kafka's seed brokers."`
-	Topic string   `default:"oort-push" help:"Topic that holds the pushes."`
 }
 
 // Examples are shown by --help.
 func (*Logic) Examples() string {
 	return `
 oort logic --redis 127.0.0.1:6379 --kafka 127.0.0.1:9092
-oort logic --http 0.0.0.0:3111 --api-keys /etc/oort/api-keys --auth jwt --jwt-key /etc/oort/jwt.pem --jwt-alg ES256
+oort logic --http 0.0.0.0:3111 --http-cert /etc/oort/www.pem --http-key /etc/oort/www.key --api-keys /etc/oort/api-keys \
+  --auth jwt --jwks https://login.example.com/keys --jwt-alg ES256
+oort logic --redis s1:26379,s2:26379 --redis-sentinel oort --redis-ca /etc/oort/redis-ca.pem --redis-password-file /etc/oort/redis-password
+oort logic --grpc 10.0.0.1:3119 --grpc-cert /etc/oort/logic.pem --grpc-key /etc/oort/logic.key --grpc-ca /etc/oort/ca.pem
 OORT_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
 }
 
@@ -77,22 +72,33 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
-	rpc, err := b.serveRPC(c.GRPC)
+	ways, err := c.ways(c.GRPC, log)
+	if err != nil {
+		return err
+	}
+	rpc, err := b.serveRPC(c.GRPC, ways.in)
 	if err != nil {
 		return err
 	}
 	first, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	sessions, err := session.OpenRedis(first, session.RedisConfig{
-		Addrs: some(c.Redis), Username: c.RedisUser, Password: c.RedisPassword, DB: c.RedisDB, Log: log,
-	})
+	redis, err := c.RedisFlags.config(log)
+	if err != nil {
+		return err
+	}
+	kafka, err := c.reached(log)
+	if err != nil {
+		return err
+	}
+	sessions, err := session.OpenRedis(first, redis)
 	if err != nil {
 		return err
 	}
 	b.opened.add("redis", func(context.Context) error { sessions.Close(); return nil })
 	b.admin.Check("redis", sessions.Ready)
 	publisher, err := b.openPublisher(first, publish.Config{
-		Brokers: some(c.Kafka), Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication,
+		Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
+		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication,
 	})
 	if err != nil {
 		return err

@@ -49,7 +49,7 @@ func newProducer(cfg Config, d dialer, partition int32) (*producer, error) {
 }
 
 func clientOptions(cfg Config, w *wire) []kgo.Opt {
-	return []kgo.Opt{
+	opts := []kgo.Opt{
 		kgo.ClientID("oort-logic"),
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.Dialer(w.dial),
@@ -57,6 +57,10 @@ func clientOptions(cfg Config, w *wire) []kgo.Opt {
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
+	if cfg.SASL != nil {
+		opts = append(opts, kgo.SASL(cfg.SASL))
+	}
+	return opts
 }
 
 // backoff between attempts grows from 20 to 250 ms: a broker that restarts is
