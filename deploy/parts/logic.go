@@ -2,22 +2,13 @@ package parts
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"os"
 	"time"
 
-	"golang.org/x/time/rate"
-
-	"github.com/oortim/oort/client/js"
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/logic/balance"
-	"github.com/oortim/oort/logic/httpapi"
 	"github.com/oortim/oort/logic/publish"
 	logicrpc "github.com/oortim/oort/logic/rpc"
 	"github.com/oortim/oort/logic/session"
@@ -25,9 +16,7 @@ import (
 
 // LogicFlags are the flags of logic, alone or within serve.
 type LogicFlags struct {
-	HTTP      string        `name:"http" default:"127.0.0.1:3111" placeholder:"HOST:PORT" help:"Where the HTTP API and the page are."`
-	APIKeys   string        `placeholder:"FILE" type:"existingfile" help:"Bearer keys of the HTTP API, a line each: name:key. Required beyond loopback."`
-	APIRate   float64       `default:"0" help:"Requests a second that one bearer key may make; 0: no limit."`
+	HTTPFlags
 	MaxBody   int           `default:"65536" help:"Largest message of a push, in bytes."`
 	PushTTL   time.Duration `default:"10m" help:"How long a push may wait for its delivery if the pusher does not say."`
 	Heartbeat time.Duration `default:"4m" help:"Heartbeat interval that clients are told to keep."`
@@ -146,51 +135,4 @@ func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error
 	b.opened.add("logic", func(context.Context) error { return svc.Close() })
 	b.admin.Check("logic", svc.Ready)
 	return svc, nil
-}
-
-// serveHTTP serves the API and the page.
-func (b *base) serveHTTP(f *LogicFlags, svc *logic.Service) (addr string, err error) {
-	if err := checkAddrs("http", f.HTTP); err != nil {
-		return "", err
-	}
-	opt := httpapi.Options{
-		Page: js.Handler(), BodyBytes: int64(f.MaxBody), Rate: rate.Limit(f.APIRate), Log: b.log, Metrics: b.admin.Registry(),
-	}
-	switch {
-	case f.APIKeys != "":
-		if opt.Keys, err = readKeys(f.APIKeys); err != nil {
-			return "", err
-		}
-	case !loopback(f.HTTP):
-		return "", ops.Usagef("--http: %q is not loopback, so whoever reaches it could push; set --api-keys", f.HTTP)
-	}
-	h, err := httpapi.New(svc, opt)
-	if err != nil {
-		return "", err
-	}
-	l, err := net.Listen("tcp", f.HTTP)
-	if err != nil {
-		return "", err
-	}
-	s := httpapi.Server(h)
-	b.opened.add("HTTP", s.Shutdown)
-	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			b.failed <- err
-		}
-	}()
-	return l.Addr().String(), nil
-}
-
-func readKeys(file string) (httpapi.Keys, error) {
-	r, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	keys, err := httpapi.ReadKeys(r)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return keys, nil
 }
