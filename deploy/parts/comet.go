@@ -183,7 +183,7 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
-	ways, err := c.ways(c.GRPC, log)
+	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package parts
 import (
 	"crypto/tls"
 	"io"
-	"log/slog"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -35,11 +34,11 @@ type ways struct {
 }
 
 // ways opens what a process without a listener needs.
-func (f *GRPCFlags) ways(log *slog.Logger) (ways, error) { return f.present(nil, log) }
+func (f *GRPCFlags) ways(to telling) (ways, error) { return f.present(nil, to) }
 
 // ways opens what a process needs that listens at addr, and refuses to let
 // strangers in.
-func (f *GRPCListenFlags) ways(addr string, log *slog.Logger) (ways, error) {
+func (f *GRPCListenFlags) ways(addr string, to telling) (ways, error) {
 	if err := checkAddrs("grpc", addr); err != nil {
 		return ways{}, err
 	}
@@ -51,14 +50,15 @@ func (f *GRPCListenFlags) ways(addr string, log *slog.Logger) (ways, error) {
 	case len(f.GRPCPeers) > 0 && !mutual:
 		return ways{}, ops.Usagef("--grpc-peers: callers show certificates only with --grpc-cert, --grpc-key and --grpc-ca")
 	}
-	w, err := f.present(f.GRPCPeers, log)
+	w, err := f.present(f.GRPCPeers, to)
 	if f.GRPCCert == "" {
 		w.in = nil
 	}
 	return w, err
 }
 
-func (f *GRPCFlags) present(peers []string, log *slog.Logger) (w ways, err error) {
+// present reads the files that the flags name.
+func (f *GRPCFlags) present(peers []string, to telling) (w ways, err error) {
 	if f.GRPCCert == "" && f.GRPCKey == "" && f.GRPCCA == "" {
 		if f.GRPCServerName != "" {
 			return w, ops.Usagef("--grpc-server-name: needs --grpc-ca or --grpc-cert")
@@ -67,12 +67,12 @@ func (f *GRPCFlags) present(peers []string, log *slog.Logger) (w ways, err error
 	}
 	c, err := certs.Open(certs.Config{
 		Cert: f.GRPCCert, Key: f.GRPCKey, CA: f.GRPCCA, ServerName: f.GRPCServerName, Peers: peers,
-		Protocols: opsrpc.Protocols(), MinVersion: tls.VersionTLS13, Log: log,
+		Protocols: opsrpc.Protocols(), MinVersion: tls.VersionTLS13, Log: to.log, Metrics: to.metrics, Use: "grpc",
 	})
 	if err != nil {
 		return w, ops.Usagef("--grpc-cert, --grpc-key, --grpc-ca: %w", err)
 	}
-	return ways{in: opsrpc.ServerTLS(c, log), out: opsrpc.ClientTLS(c, log)}, nil
+	return ways{in: opsrpc.ServerTLS(c, to.log), out: opsrpc.ClientTLS(c, to.log)}, nil
 }
 
 // dial makes a client of the servers at addrs.

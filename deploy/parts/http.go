@@ -52,7 +52,7 @@ func (b *base) serveHTTP(f *LogicFlags, svc *logic.Service) (addr string, err er
 	s := httpapi.Server(h)
 	// Mostly of handshakes that strangers broke off, as often as they like.
 	s.ErrorLog = slog.NewLogLogger(b.log.Handler(), slog.LevelDebug)
-	serve, err := f.HTTPFlags.tls(s, b.log)
+	serve, err := f.HTTPFlags.tls(s, b.telling())
 	if err != nil {
 		return "", err
 	}
@@ -70,11 +70,13 @@ func (b *base) serveHTTP(f *LogicFlags, svc *logic.Service) (addr string, err er
 }
 
 // tls gives s certificates, if there are any, and returns how it is to serve.
-func (f *HTTPFlags) tls(s *http.Server, log *slog.Logger) (serve func(net.Listener) error, err error) {
+func (f *HTTPFlags) tls(s *http.Server, to telling) (serve func(net.Listener) error, err error) {
 	if f.HTTPCert == "" && f.HTTPKey == "" {
 		return s.Serve, nil
 	}
-	c, err := certs.Open(certs.Config{Cert: f.HTTPCert, Key: f.HTTPKey, Protocols: []string{"h2", "http/1.1"}, Log: log})
+	c, err := certs.Open(certs.Config{
+		Cert: f.HTTPCert, Key: f.HTTPKey, Protocols: []string{"h2", "http/1.1"}, Log: to.log, Metrics: to.metrics, Use: "http",
+	})
 	if err != nil {
 		return nil, ops.Usagef("--http-cert, --http-key: %w", err)
 	}

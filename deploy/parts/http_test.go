@@ -26,7 +26,7 @@ func TestHTTPS(t *testing.T) {
 		_, _ = io.WriteString(w, r.Proto)
 	}))
 	s.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
-	serve, err := f.tls(s, slog.New(slog.DiscardHandler))
+	serve, err := f.tls(s, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestHTTPSFlags(t *testing.T) {
 	for name, f := range map[string]HTTPFlags{
 		"no key": {HTTPCert: pair.Cert}, "no certificate": {HTTPKey: pair.Key}, "expired": {HTTPCert: expired.Cert, HTTPKey: expired.Key},
 	} {
-		if _, err := f.tls(&http.Server{}, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "--http-cert") {
+		if _, err := f.tls(&http.Server{}, quiet); err == nil || !strings.HasPrefix(err.Error(), "--http-cert") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -111,7 +111,7 @@ func TestGRPCFlags(t *testing.T) {
 		"half a pair":           {addr: "127.0.0.1:0", flags: GRPCListenFlags{GRPCFlags: GRPCFlags{GRPCCert: pair.Cert}}, want: "go together"},
 		"no port":               {addr: "127.0.0.1", want: "--grpc"},
 	} {
-		w, err := row.flags.ways(row.addr, slog.New(slog.DiscardHandler))
+		w, err := row.flags.ways(row.addr, quiet)
 		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v, want %q", name, err, row.want)
 		}

@@ -47,7 +47,7 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 		return err
 	}
 	defer b.opened.close()
-	ways, err := c.ways(log)
+	ways, err := c.ways(b.telling())
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 		return ops.Usagef("--logic: %v", err)
 	}
 	b.opened.add("connection to logic", func(context.Context) error { return toLogic.Close() })
-	kafka, err := c.reached(log)
+	kafka, err := c.reached(b.telling())
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,7 @@ package parts
 
 import (
 	"context"
-	"log/slog"
+	"net"
 
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
@@ -31,17 +31,21 @@ type KafkaFlags struct {
 // kafka is how the brokers are reached.
 type kafka struct {
 	brokers []string
-	dial    dialer         // nil means plain TCP
-	sasl    sasl.Mechanism // nil means none
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil means plain TCP
+	sasl    sasl.Mechanism                                                    // nil means none
 }
 
-func (f *KafkaFlags) reached(log *slog.Logger) (k kafka, err error) {
+// reached reads the files that the flags name.
+func (f *KafkaFlags) reached(to telling) (k kafka, err error) {
 	k.brokers = some(f.Kafka)
-	k.dial, err = tlsDialer("kafka", tlsFlags{
+	secure, err := tlsFlags{
 		on: f.KafkaTLS, ca: f.KafkaCA, cert: f.KafkaCert, key: f.KafkaKey, name: f.KafkaServerName,
-	}, log)
+	}.open("kafka", to)
 	if err != nil {
 		return k, err
+	}
+	if secure != nil {
+		k.dial = secure.DialContext
 	}
 	switch credentials := f.KafkaUser + f.KafkaPassword + f.KafkaPasswordFile; {
 	case f.KafkaSASL == "" && credentials != "":
@@ -51,7 +55,7 @@ func (f *KafkaFlags) reached(log *slog.Logger) (k kafka, err error) {
 	case f.KafkaSASL == "":
 		return k, nil
 	}
-	login, err := login("kafka-password", f.KafkaUser, f.KafkaPassword, f.KafkaPasswordFile, log)
+	login, err := login("kafka-password", f.KafkaUser, f.KafkaPassword, f.KafkaPasswordFile, to)
 	if err != nil {
 		return k, err
 	}

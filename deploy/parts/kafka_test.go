@@ -18,6 +18,9 @@ import (
 	"github.com/oortim/oort/proto/pushpb"
 )
 
+// quiet tells nobody.
+var quiet = telling{log: slog.New(slog.DiscardHandler)}
+
 const password = "correct horse battery"
 
 // startKafka runs a broker with TLS, if ca is not nil, and SASL.
@@ -65,7 +68,7 @@ func secretFile(t *testing.T, text string) string {
 // reach stores one push and looks at the broker as a job does.
 func reach(t *testing.T, f KafkaFlags) error {
 	t.Helper()
-	k, err := f.reached(slog.New(slog.DiscardHandler))
+	k, err := f.reached(quiet)
 	if err != nil {
 		return err
 	}
@@ -128,7 +131,7 @@ func TestKafkaFlags(t *testing.T) {
 		"no such file":           {KafkaFlags{KafkaSASL: "scram-sha-256", KafkaUser: "oort", KafkaPasswordFile: right + ".gone"}, "--kafka-password-file"},
 		"half a pair":            {KafkaFlags{KafkaCert: right}, "--kafka-cert"},
 	} {
-		_, err := row.flags.reached(slog.New(slog.DiscardHandler))
+		_, err := row.flags.reached(quiet)
 		if err == nil || !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), password) {
 			t.Errorf("%s: %v, want %q", name, err, row.want)
 		}

@@ -33,7 +33,7 @@ type Logic struct {
 	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
 	RedisFlags
 	KafkaFlags
-	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; 0: the cluster's default."`
+	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; with 3 or more, two brokers must have a push before it is answered; 0: the cluster's default."`
 	Partitions  int32 `default:"8" help:"Partitions of the topic if it has to be made."`
 }
 
@@ -61,7 +61,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
-	ways, err := c.ways(c.GRPC, log)
+	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
 	}
@@ -71,11 +71,11 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	}
 	first, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	redis, err := c.RedisFlags.config(log)
+	redis, err := c.RedisFlags.config(b.telling())
 	if err != nil {
 		return err
 	}
-	kafka, err := c.reached(log)
+	kafka, err := c.reached(b.telling())
 	if err != nil {
 		return err
 	}

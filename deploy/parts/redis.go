@@ -1,8 +1,6 @@
 package parts
 
 import (
-	"log/slog"
-
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/logic/session"
 )
@@ -27,20 +25,23 @@ type RedisFlags struct {
 	RedisServerName string `name:"redis-server-name" placeholder:"NAME" help:"Name that Redis's certificate bears. Default: the host that is dialled."`
 }
 
-func (f *RedisFlags) config(log *slog.Logger) (cfg session.RedisConfig, err error) {
-	cfg = session.RedisConfig{Addrs: some(f.Redis), DB: f.RedisDB, Master: f.RedisSentinel, Log: log}
+func (f *RedisFlags) config(to telling) (cfg session.RedisConfig, err error) {
+	cfg = session.RedisConfig{Addrs: some(f.Redis), DB: f.RedisDB, Master: f.RedisSentinel, Log: to.log}
 	if f.RedisSentinel == "" && f.RedisSentinelUser+f.RedisSentinelPassword+f.RedisSentinelPasswordFile != "" {
 		return cfg, ops.Usagef("--redis-sentinel: a user or password for sentinels, and no name of a master")
 	}
-	if cfg.Login, err = login("redis-password", f.RedisUser, f.RedisPassword, f.RedisPasswordFile, log); err != nil {
+	if cfg.Login, err = login("redis-password", f.RedisUser, f.RedisPassword, f.RedisPasswordFile, to); err != nil {
 		return cfg, err
 	}
-	cfg.SentinelLogin, err = login("redis-sentinel-password", f.RedisSentinelUser, f.RedisSentinelPassword, f.RedisSentinelPasswordFile, log)
+	cfg.SentinelLogin, err = login("redis-sentinel-password", f.RedisSentinelUser, f.RedisSentinelPassword, f.RedisSentinelPasswordFile, to)
 	if err != nil {
 		return cfg, err
 	}
-	cfg.Dial, err = tlsDialer("redis", tlsFlags{
+	secure, err := tlsFlags{
 		on: f.RedisTLS, ca: f.RedisCA, cert: f.RedisCert, key: f.RedisKey, name: f.RedisServerName,
-	}, log)
+	}.open("redis", to)
+	if secure != nil {
+		cfg.TLS = secure.Client
+	}
 	return cfg, err
 }

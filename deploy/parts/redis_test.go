@@ -3,7 +3,6 @@ package parts
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -21,7 +20,7 @@ import (
 // openRedis opens what flags say.
 func openRedis(t *testing.T, f RedisFlags) (*session.Redis, error) {
 	t.Helper()
-	cfg, err := f.config(slog.New(slog.DiscardHandler))
+	cfg, err := f.config(quiet)
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +82,32 @@ func TestRedisTLS(t *testing.T) {
 			t.Errorf("%s: the error holds the password: %v", name, err)
 		}
 	}
+}
+
+// TestRedisClusterTLS: of a cluster's nodes, too, it is the TLS port that is
+// dialled. A node that has all slots is a cluster.
+func TestRedisClusterTLS(t *testing.T) {
+	t.Parallel()
+	ca := certstest.New(t)
+	addr, pair := rig.FreePort(t, "127.0.0.1"), ca.Issue("store")
+	_, port, _ := net.SplitHostPort(addr)
+	node := sessiontest.StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1",
+		"--tls-port", port, "--tls-cert-file", pair.Cert, "--tls-key-file", pair.Key, "--tls-ca-cert-file", ca.File, "--tls-auth-clients", "no")
+	conn, err := net.Dial("tcp", node.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprint(conn, "CLUSTER ADDSLOTSRANGE 0 16383\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	var r *session.Redis
+	rig.WaitFor(t, "the cluster serves", func() (err error) {
+		if r, err = openRedis(t, RedisFlags{Redis: []string{addr}, RedisCA: ca.File}); err == nil {
+			err = loginOnce(r)
+		}
+		return err
+	})
 }
 
 // TestSentinel: logic finds the master by its sentinel, and its successor after

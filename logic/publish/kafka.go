@@ -85,7 +85,8 @@ type Config struct {
 	// default replication. A partition is the unit of order and of parallel
 	// work: one batch of it is in flight to each comet. Eight keep a cluster of
 	// a few jobs busy; more cost latency nothing and throughput little, but the
-	// number cannot grow later (that would reorder rooms).
+	// number cannot grow later (that would reorder rooms). With three replicas or
+	// more, two must have a push before it is answered.
 	Partitions  int32
 	Replication int16
 	// Timeout is the longest that Publish takes if its context has no earlier

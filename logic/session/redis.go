@@ -29,8 +29,9 @@ type RedisConfig struct {
 	Login, SentinelLogin func() (user, password string)
 	// DB is the database; a cluster has only 0.
 	DB int
-	// Dial reaches servers and sentinels in place of TCP. Zero means TCP.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// TLS returns the configuration of the next handshake, with servers and
+	// sentinels, so that certificates may change. Zero means plain TCP.
+	TLS func() *tls.Config
 	// Timeout bounds one exchange. Zero means 2 s.
 	Timeout time.Duration
 	// Wait makes Open try until its context ends if Redis cannot be reached;
@@ -122,9 +123,11 @@ func (cfg *RedisConfig) options() rueidis.ClientOption {
 		ConnWriteTimeout:  cfg.Timeout,
 		AuthCredentialsFn: credentials(cfg.Login),
 	}
-	if cfg.Dial != nil {
-		option.DialCtxFn = func(ctx context.Context, addr string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
-			return cfg.Dial(ctx, "tcp", addr)
+	if cfg.TLS != nil {
+		option.TLSConfig = cfg.TLS() // has rueidis take the TLS port of a cluster's nodes
+		option.DialCtxFn = func(ctx context.Context, addr string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			secure := tls.Dialer{NetDialer: d, Config: cfg.TLS()}
+			return secure.DialContext(ctx, "tcp", addr)
 		}
 	}
 	if cfg.Master != "" {
@@ -144,7 +147,7 @@ const topologyBeat = 2 * time.Second
 func (cfg *RedisConfig) watchMaster(option *rueidis.ClientOption) {
 	option.AuthCredentialsFn = nil
 	option.Sentinel = rueidis.SentinelOption{
-		MasterSet: cfg.Master, Dialer: option.Dialer, ClientName: option.ClientName,
+		MasterSet: cfg.Master, Dialer: option.Dialer, TLSConfig: option.TLSConfig, ClientName: option.ClientName,
 		TopologyRefreshInterval: topologyBeat,
 	}
 	if cfg.Login != nil {

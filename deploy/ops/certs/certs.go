@@ -15,6 +15,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/oortim/oort/deploy/ops/watch"
 )
 
@@ -49,6 +51,10 @@ type Config struct {
 	MinVersion uint16
 	// Log is told when files were read again, or could not be. Required.
 	Log *slog.Logger
+	// Metrics registers when the certificate in force ends, under the label Use.
+	// Nil registers nothing.
+	Metrics prometheus.Registerer
+	Use     string
 }
 
 // Certs are the certificates that files hold now.
@@ -76,8 +82,27 @@ func Open(cfg Config) (*Certs, error) {
 	c := &Certs{cfg: cfg}
 	paths := slices.DeleteFunc([]string{cfg.Cert, cfg.Key, cfg.CA}, func(s string) bool { return s == "" })
 	var err error
-	c.files, err = watch.Open(cfg.Log, c.read, paths...)
-	return c, err
+	if c.files, err = watch.Open(cfg.Log, c.read, paths...); err != nil {
+		return nil, err
+	}
+	return c, c.register()
+}
+
+// register tells when the own certificate ends: one that nobody renews makes no
+// noise until the day on which nothing connects any more.
+func (c *Certs) register() error {
+	if c.cfg.Metrics == nil || c.cfg.Cert == "" {
+		return nil
+	}
+	err := c.cfg.Metrics.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name:        "oort_certificate_expiry_timestamp_seconds",
+		Help:        "When the certificate that is shown ends.",
+		ConstLabels: prometheus.Labels{"use": c.cfg.Use},
+	}, func() float64 { return float64(c.files.Load().cert.Leaf.NotAfter.Unix()) }))
+	if err != nil {
+		return fmt.Errorf("certs: metrics: %w", err)
+	}
+	return nil
 }
 
 func (c *Certs) read() (*material, error) {
@@ -183,12 +208,4 @@ const dialTimeout = 5 * time.Second
 func (c *Certs) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := tls.Dialer{NetDialer: &net.Dialer{Timeout: dialTimeout}, Config: c.Client()}
 	return d.DialContext(ctx, network, addr)
-}
-
-// Expires is when the own certificate ends; zero without one.
-func (c *Certs) Expires() time.Time {
-	if cert := c.files.Load().cert; cert != nil {
-		return cert.Leaf.NotAfter
-	}
-	return time.Time{}
 }

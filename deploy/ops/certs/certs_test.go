@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/oortim/oort/deploy/ops/certs"
@@ -201,5 +202,19 @@ func TestOpenRefuses(t *testing.T) {
 	cfg.Log = slog.New(slog.DiscardHandler)
 	if _, err := certs.Open(cfg); !errors.Is(err, certs.ErrExpired) {
 		t.Errorf("expired: %v", err)
+	}
+}
+
+// TestExpiryMetric: it is that of the certificate in force.
+func TestExpiryMetric(t *testing.T) {
+	ca := certstest.New(t)
+	end := time.Now().Add(time.Hour).Truncate(time.Second)
+	cfg := of(ca.IssueUntil(end, "a"), ca)
+	reg := prometheus.NewRegistry()
+	cfg.Metrics, cfg.Use = reg, "test"
+	open(t, cfg)
+	families, err := reg.Gather()
+	if err != nil || len(families) != 1 || families[0].GetMetric()[0].GetGauge().GetValue() != float64(end.Unix()) {
+		t.Errorf("%v, %v; want %d", families, err, end.Unix())
 	}
 }
