@@ -297,7 +297,7 @@ func testRenewal(t *testing.T, s *secure) {
 	s.ca.Replace(s.cometPair, time.Now().Add(time.Hour), "comet")
 	s.logic.Kill()
 	s.before = s.logic.Lines()
-	s.logic.Restart(t)
+	s.logic.Restart(s.t) // it is to outlive this part of the test
 	s.logic.WaitReady(t)
 	s.comet.WaitReady(t)
 	rig.WaitFor(t, "the comet has read its certificate again", func() error {

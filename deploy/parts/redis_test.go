@@ -91,7 +91,7 @@ func TestRedisClusterTLS(t *testing.T) {
 	ca := certstest.New(t)
 	addr, pair := rig.FreePort(t, "127.0.0.1"), ca.Issue("store")
 	_, port, _ := net.SplitHostPort(addr)
-	node := sessiontest.StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1",
+	node := sessiontest.StartRedis(t, "--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-announce-ip", "127.0.0.1",
 		"--tls-port", port, "--tls-cert-file", pair.Cert, "--tls-key-file", pair.Key, "--tls-ca-cert-file", ca.File, "--tls-auth-clients", "no")
 	conn, err := net.Dial("tcp", node.Addr)
 	if err != nil {
