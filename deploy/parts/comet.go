@@ -163,8 +163,7 @@ type Comet struct {
 // Examples are shown by --help.
 func (*Comet) Examples() string {
 	return `
-oort comet --name c1 --tcp 0.0.0.0:3101 --ws 0.0.0.0:3102 --grpc 10.0.0.5:3109 --logic 10.0.0.1:3119,10.0.0.2:3119 \
-  --grpc-cert /etc/oort/comet.pem --grpc-key /etc/oort/comet.key --grpc-ca /etc/oort/ca.pem
+oort comet --name c1 --tcp 0.0.0.0:3101 --ws 0.0.0.0:3102 --grpc 10.0.0.5:3109 --logic 10.0.0.1:3119,10.0.0.2:3119 --grpc-cert /etc/oort/comet.pem --grpc-key /etc/oort/comet.key --grpc-ca /etc/oort/ca.pem
 OORT_ENGINE=std oort comet --name c2`
 }
 

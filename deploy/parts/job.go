@@ -35,9 +35,7 @@ func (*Job) Examples() string {
 	return `
 oort job --kafka 127.0.0.1:9092 --logic 127.0.0.1:3119
 oort job --kafka k1:9092,k2:9092 --logic l1:3119,l2:3119 --static job-1 --admin 127.0.0.1:3130
-oort job --kafka k1:9093 --kafka-ca /etc/oort/kafka-ca.pem --kafka-sasl scram-sha-512 --kafka-user oort \
-  --kafka-password-file /etc/oort/kafka-password --logic l1:3119 \
-  --grpc-cert /etc/oort/job.pem --grpc-key /etc/oort/job.key --grpc-ca /etc/oort/ca.pem`
+oort job --kafka k1:9093 --kafka-ca /etc/oort/kafka-ca.pem --kafka-sasl scram-sha-512 --kafka-user oort --kafka-password-file /etc/oort/kafka-password --logic l1:3119 --grpc-cert /etc/oort/job.pem --grpc-key /etc/oort/job.key --grpc-ca /etc/oort/ca.pem`
 }
 
 // Run runs a job until ctx is over.

@@ -41,8 +41,7 @@ type Logic struct {
 func (*Logic) Examples() string {
 	return `
 oort logic --redis 127.0.0.1:6379 --kafka 127.0.0.1:9092
-oort logic --http 0.0.0.0:3111 --http-cert /etc/oort/www.pem --http-key /etc/oort/www.key --api-keys /etc/oort/api-keys \
-  --auth jwt --jwks https://login.example.com/keys --jwt-alg ES256
+oort logic --http 0.0.0.0:3111 --http-cert /etc/oort/www.pem --http-key /etc/oort/www.key --api-keys /etc/oort/api-keys --auth jwt --jwks https://login.example.com/keys --jwt-alg ES256
 oort logic --redis s1:26379,s2:26379 --redis-sentinel oort --redis-ca /etc/oort/redis-ca.pem --redis-password-file /etc/oort/redis-password
 oort logic --grpc 10.0.0.1:3119 --grpc-cert /etc/oort/logic.pem --grpc-key /etc/oort/logic.key --grpc-ca /etc/oort/ca.pem
 OORT_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
