@@ -29,6 +29,8 @@ type Identity struct {
 	// Accepts are the ops that the link wants; all if AcceptsAll.
 	Accepts    []int32
 	AcceptsAll bool
+	// Rooms that it may join, at once and later.
+	Rooms ident.Permission
 }
 
 // Verdict on one link's credentials.

@@ -53,7 +53,7 @@ func OpenAdmin(flags AdminFlags, log *slog.Logger, level *slog.LevelVar) (*Admin
 	if a.listener, err = listenAdmin(flags); err != nil {
 		return nil, err
 	}
-	handler := a.routes(level)
+	handler := a.routes(log, level)
 	if !flags.AdminPublic {
 		handler = onlyLocalHost(handler)
 	}
@@ -128,7 +128,7 @@ func (a *Admin) Close(ctx context.Context) error {
 	return err
 }
 
-func (a *Admin) routes(level *slog.LevelVar) http.Handler {
+func (a *Admin) routes(log *slog.Logger, level *slog.LevelVar) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{
 		Registry: a.registry, MaxRequestsInFlight: 4, Timeout: 10 * time.Second,
@@ -136,7 +136,7 @@ func (a *Admin) routes(level *slog.LevelVar) http.Handler {
 	mux.HandleFunc("GET /healthz", a.checks.healthz)
 	mux.HandleFunc("GET /readyz", a.checks.readyz)
 	mux.HandleFunc("GET /debug/loglevel", showLevel(level))
-	mux.HandleFunc("PUT /debug/loglevel", setLevel(level))
+	mux.HandleFunc("PUT /debug/loglevel", setLevel(log, level))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -175,8 +175,9 @@ func showLevel(level *slog.LevelVar) http.HandlerFunc {
 }
 
 // setLevel takes the level as the body: debug, info, warn, error.
-func setLevel(level *slog.LevelVar) http.HandlerFunc {
+func setLevel(log *slog.Logger, level *slog.LevelVar) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		was := level.Level()
 		text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 64))
 		if err == nil {
 			err = level.UnmarshalText(text)
@@ -185,6 +186,10 @@ func setLevel(level *slog.LevelVar) http.HandlerFunc {
 			http.Error(w, fmt.Sprintf("want debug, info, warn or error: %v", err), http.StatusBadRequest)
 			return
 		}
+		// A quieter level must not hide that it was set.
+		log.Log(r.Context(), max(was, level.Level(), slog.LevelInfo), "log level set", slog.Group("audit",
+			slog.String("who", "(admin)"), slog.String("from", r.RemoteAddr), slog.String("status", "200"),
+			slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("body", level.Level().String())))
 		fmt.Fprintln(w, level.Level())
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/oortim/oort/comet"
 	"github.com/oortim/oort/comet/room"
@@ -159,6 +160,7 @@ func (f *CometFlags) links(engine string) int {
 type Comet struct {
 	ops.AdminFlags
 	CometFlags
+	GRPCListenFlags
 	Name         string   `help:"Name of this comet, unique in the cluster, kept over restarts. Default: the host's."`
 	GRPC         string   `name:"grpc" default:"127.0.0.1:3109" placeholder:"HOST:PORT" help:"Where jobs reach this comet."`
 	Logic        []string `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
@@ -172,7 +174,7 @@ type Comet struct {
 // Examples are shown by --help.
 func (*Comet) Examples() string {
 	return `
-oort comet --name c1 --tcp 0.0.0.0:3101 --ws 0.0.0.0:3102 --grpc 10.0.0.5:3109 --logic 10.0.0.1:3119,10.0.0.2:3119
+oort comet --name c1 --tcp 0.0.0.0:3101 --ws 0.0.0.0:3102 --grpc 10.0.0.5:3109 --logic 10.0.0.1:3119,10.0.0.2:3119 --grpc-cert /etc/oort/comet.pem --grpc-key /etc/oort/comet.key --grpc-ca /etc/oort/ca.pem
 OORT_ENGINE=std oort comet --name c2`
 }
 
@@ -191,11 +193,15 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
-	rpc, err := b.serveRPC(c.GRPC)
+	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
 	}
-	toLogic, err := opsrpc.Dial(c.Logic, opsrpc.DialConfig{})
+	rpc, err := b.serveRPC(c.GRPC, ways.in)
+	if err != nil {
+		return err
+	}
+	toLogic, err := ways.dial(c.Logic...)
 	if err != nil {
 		return ops.Usagef("--logic: %v", err)
 	}
@@ -286,12 +292,13 @@ type rpcServer struct {
 	start  func()
 }
 
-func (b *base) serveRPC(addr string) (*rpcServer, error) {
+// serveRPC listens; plaintext without creds.
+func (b *base) serveRPC(addr string, creds credentials.TransportCredentials) (*rpcServer, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	s := opsrpc.NewServer(opsrpc.ServerConfig{Log: b.log, Metrics: b.admin.Registry()})
+	s := opsrpc.NewServer(opsrpc.ServerConfig{Credentials: creds, Log: b.log, Metrics: b.admin.Registry()})
 	b.opened.add("gRPC", func(ctx context.Context) error {
 		soon, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()

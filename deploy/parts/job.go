@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/oortim/oort/deploy/ops"
-	opsrpc "github.com/oortim/oort/deploy/ops/rpc"
 	"github.com/oortim/oort/job"
 	"github.com/oortim/oort/job/consume"
 	"github.com/oortim/oort/job/directory"
@@ -22,6 +21,7 @@ import (
 type Job struct {
 	ops.AdminFlags
 	KafkaFlags
+	GRPCFlags
 	Name    string        `help:"Name of this job, for comets' logs. Default: the host's and the process's."`
 	Logic   []string      `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
 	Group   string        `default:"oort-job" help:"Beginning of the consumer group's name."`
@@ -34,7 +34,8 @@ type Job struct {
 func (*Job) Examples() string {
 	return `
 oort job --kafka 127.0.0.1:9092 --logic 127.0.0.1:3119
-oort job --kafka k1:9092,k2:9092 --logic l1:3119,l2:3119 --static job-1 --admin 127.0.0.1:3130`
+oort job --kafka k1:9092,k2:9092 --logic l1:3119,l2:3119 --static job-1 --admin 127.0.0.1:3130
+oort job --kafka k1:9093 --kafka-ca /etc/oort/kafka-ca.pem --kafka-sasl scram-sha-512 --kafka-user oort --kafka-password-file /etc/oort/kafka-password --logic l1:3119 --grpc-cert /etc/oort/job.pem --grpc-key /etc/oort/job.key --grpc-ca /etc/oort/ca.pem`
 }
 
 // Run runs a job until ctx is over.
@@ -44,18 +45,27 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 		return err
 	}
 	defer b.opened.close()
-	toLogic, err := opsrpc.Dial(c.Logic, opsrpc.DialConfig{})
+	ways, err := c.ways(b.telling())
+	if err != nil {
+		return err
+	}
+	toLogic, err := ways.dial(c.Logic...)
 	if err != nil {
 		return ops.Usagef("--logic: %v", err)
 	}
 	b.opened.add("connection to logic", func(context.Context) error { return toLogic.Close() })
+	kafka, err := c.reached(b.telling())
+	if err != nil {
+		return err
+	}
 	first, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	_, err = b.openJob(first, jobConfig{
 		consume: consume.Config{
-			Brokers: some(c.Kafka), Topic: c.Topic, Group: c.Group, Instance: c.Static, Session: c.Session,
+			Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
+			Topic: c.Topic, Group: c.Group, Instance: c.Static, Session: c.Session,
 		},
-		dispatch: dispatch.Config{Job: jobName(c.Name), Dial: dialComet, MaxHold: c.MaxHold},
+		dispatch: dispatch.Config{Job: jobName(c.Name), Dial: ways.dialComet, MaxHold: c.MaxHold},
 		logic:    toLogic,
 	})
 	if err != nil {
@@ -63,12 +73,6 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 	}
 	b.ready()
 	return b.wait(ctx)
-}
-
-// dialComet is the way of jobs and of logic to a comet.
-func dialComet(_, addr string) (grpc.ClientConnInterface, io.Closer, error) {
-	cc, err := opsrpc.Dial([]string{addr}, opsrpc.DialConfig{})
-	return cc, cc, err
 }
 
 func jobName(told string) string {

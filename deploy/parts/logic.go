@@ -2,23 +2,14 @@ package parts
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"os"
 	"time"
 
-	"golang.org/x/time/rate"
-
-	"github.com/oortim/oort/client/js"
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/logic/ask"
 	"github.com/oortim/oort/logic/balance"
-	"github.com/oortim/oort/logic/httpapi"
 	"github.com/oortim/oort/logic/publish"
 	logicrpc "github.com/oortim/oort/logic/rpc"
 	"github.com/oortim/oort/logic/session"
@@ -26,9 +17,7 @@ import (
 
 // LogicFlags are the flags of logic, alone or within serve.
 type LogicFlags struct {
-	HTTP      string        `name:"http" default:"127.0.0.1:3111" placeholder:"HOST:PORT" help:"Where the HTTP API and the page are."`
-	APIKeys   string        `placeholder:"FILE" type:"existingfile" help:"Bearer keys of the HTTP API, a line each: name:key. Required beyond loopback."`
-	APIRate   float64       `default:"0" help:"Requests a second that one bearer key may make; 0: no limit."`
+	HTTPFlags
 	MaxBody   int           `default:"65536" help:"Largest message of a push, in bytes."`
 	PushTTL   time.Duration `default:"10m" help:"How long a push may wait for its delivery if the pusher does not say."`
 	Heartbeat time.Duration `default:"4m" help:"Heartbeat interval that clients are told to keep."`
@@ -40,28 +29,22 @@ type LogicFlags struct {
 type Logic struct {
 	ops.AdminFlags
 	LogicFlags
-	GRPC          string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
-	Lease         time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
-	Redis         []string      `default:"127.0.0.1:6379" placeholder:"HOST:PORT" help:"Redis with the sessions; several addresses for a cluster."`
-	RedisUser     string        `help:"User name for Redis with ACLs."`
-	RedisPassword string        `secret:"" help:"Password for Redis; rather in the environment or the config file than here."`
-	RedisDB       int           `name:"redis-db" default:"0" help:"Database of Redis; a cluster has only 0."`
+	GRPCListenFlags
+	GRPC  string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
+	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
+	RedisFlags
 	KafkaFlags
-	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; 0: the cluster's default."`
+	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; with 3 or more, two brokers must have a push before it is answered; 0: the cluster's default."`
 	Partitions  int32 `default:"8" help:"Partitions of the topic if it has to be made."`
-}
-
-// KafkaFlags say where the pushes are.
-type KafkaFlags struct {
-	Kafka []string `default:"127.0.0.1:9092" placeholder:"HOST:PORT" help:"Kafka's seed brokers."`
-	Topic string   `default:"oort-push" help:"Topic that holds the pushes."`
 }
 
 // Examples are shown by --help.
 func (*Logic) Examples() string {
 	return `
 oort logic --redis 127.0.0.1:6379 --kafka 127.0.0.1:9092
-oort logic --http 0.0.0.0:3111 --api-keys /etc/oort/api-keys --auth jwt --jwt-key /etc/oort/jwt.pem --jwt-alg ES256
+oort logic --http 0.0.0.0:3111 --http-cert /etc/oort/www.pem --http-key /etc/oort/www.key --api-keys /etc/oort/api-keys --auth jwt --jwks https://login.example.com/keys --jwt-alg ES256
+oort logic --redis s1:26379,s2:26379 --redis-sentinel oort --redis-ca /etc/oort/redis-ca.pem --redis-password-file /etc/oort/redis-password
+oort logic --grpc 10.0.0.1:3119 --grpc-cert /etc/oort/logic.pem --grpc-key /etc/oort/logic.key --grpc-ca /etc/oort/ca.pem
 OORT_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
 }
 
@@ -78,28 +61,39 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
-	rpc, err := b.serveRPC(c.GRPC)
+	ways, err := c.ways(c.GRPC, b.telling())
+	if err != nil {
+		return err
+	}
+	rpc, err := b.serveRPC(c.GRPC, ways.in)
 	if err != nil {
 		return err
 	}
 	first, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	sessions, err := session.OpenRedis(first, session.RedisConfig{
-		Addrs: some(c.Redis), Username: c.RedisUser, Password: c.RedisPassword, DB: c.RedisDB, Log: log,
-	})
+	redis, err := c.RedisFlags.config(b.telling())
+	if err != nil {
+		return err
+	}
+	kafka, err := c.reached(b.telling())
+	if err != nil {
+		return err
+	}
+	sessions, err := session.OpenRedis(first, redis)
 	if err != nil {
 		return err
 	}
 	b.opened.add("redis", func(context.Context) error { sessions.Close(); return nil })
 	b.admin.Check("redis", sessions.Ready)
 	publisher, err := b.openPublisher(first, publish.Config{
-		Brokers: some(c.Kafka), Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication,
+		Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
+		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication,
 	})
 	if err != nil {
 		return err
 	}
 	svc, err := b.openLogic(&c.LogicFlags, logic.Config{
-		Sessions: sessions, Registry: sessions, Publisher: publisher, Lease: c.Lease, Asker: b.openAsker(dialComet),
+		Sessions: sessions, Registry: sessions, Publisher: publisher, Lease: c.Lease, Asker: b.openAsker(ways.dialComet),
 	})
 	if err != nil {
 		return err
@@ -150,51 +144,4 @@ func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error
 	b.opened.add("logic", func(context.Context) error { return svc.Close() })
 	b.admin.Check("logic", svc.Ready)
 	return svc, nil
-}
-
-// serveHTTP serves the API and the page.
-func (b *base) serveHTTP(f *LogicFlags, svc *logic.Service) (addr string, err error) {
-	if err := checkAddrs("http", f.HTTP); err != nil {
-		return "", err
-	}
-	opt := httpapi.Options{
-		Page: js.Handler(), BodyBytes: int64(f.MaxBody), Rate: rate.Limit(f.APIRate), Log: b.log, Metrics: b.admin.Registry(),
-	}
-	switch {
-	case f.APIKeys != "":
-		if opt.Keys, err = readKeys(f.APIKeys); err != nil {
-			return "", err
-		}
-	case !loopback(f.HTTP):
-		return "", ops.Usagef("--http: %q is not loopback, so whoever reaches it could push; set --api-keys", f.HTTP)
-	}
-	h, err := httpapi.New(svc, opt)
-	if err != nil {
-		return "", err
-	}
-	l, err := net.Listen("tcp", f.HTTP)
-	if err != nil {
-		return "", err
-	}
-	s := httpapi.Server(h)
-	b.opened.add("HTTP", s.Shutdown)
-	go func() {
-		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			b.failed <- err
-		}
-	}()
-	return l.Addr().String(), nil
-}
-
-func readKeys(file string) (httpapi.Keys, error) {
-	r, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	keys, err := httpapi.ReadKeys(r)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return keys, nil
 }

@@ -15,7 +15,6 @@ package consume
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -29,6 +28,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/oortim/oort/job"
 )
@@ -65,10 +65,11 @@ type Config struct {
 	// Drain is how long a stop waits for answers to what is under way. Zero means
 	// 5 s.
 	Drain time.Duration
-	// TLS for the connections to the brokers. Zero means plain TCP.
-	TLS *tls.Config
-	// Dial reaches the brokers in place of TCP and TLS. Zero means TCP.
+	// Dial reaches the brokers in place of TCP; for TLS it returns a *tls.Conn.
+	// Zero means TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// SASL is how to log in to the brokers. Zero means not.
+	SASL sasl.Mechanism
 	// Log. Zero means slog.Default().
 	Log *slog.Logger
 	// Metrics registers oort_job_consume_*. Zero means none.
@@ -137,11 +138,11 @@ func common(cfg Config) []kgo.Opt {
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
-	switch {
-	case cfg.Dial != nil:
+	if cfg.Dial != nil {
 		opts = append(opts, kgo.Dialer(cfg.Dial))
-	case cfg.TLS != nil:
-		opts = append(opts, kgo.DialTLSConfig(cfg.TLS))
+	}
+	if cfg.SASL != nil {
+		opts = append(opts, kgo.SASL(cfg.SASL))
 	}
 	return opts
 }

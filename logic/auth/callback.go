@@ -16,7 +16,8 @@ import (
 // {"body" or "body_base64","remote_ip","origin"}: body if the auth frame's body
 // is text. The answers:
 //
-//	200       goim's claims {"mid","key","room_id","platform","accepts"}
+//	200       goim's claims {"mid","key","room_id","platform","accepts"}, and
+//	          "rooms" if the link may join only some
 //	401, 403  denied
 //	others    unavailable, and so is no answer in time; the client tries again
 type Callback struct{ client *webhook.Client }
@@ -78,7 +79,10 @@ func answer(status int, reply []byte) (logic.Identity, error) {
 			return logic.Identity{}, fmt.Errorf("%w: authentication: %w", logic.ErrUnavailable, errAnswer)
 		}
 		id, err := c.identity()
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrRoom):
+			return logic.Identity{}, err
+		case err != nil:
 			return logic.Identity{}, fmt.Errorf("%w: authentication: %w", logic.ErrUnavailable, errAnswer)
 		}
 		return id, nil

@@ -19,6 +19,9 @@ type claims struct {
 	Room     string  `json:"room_id"`
 	Platform string  `json:"platform"`
 	Accepts  []int32 `json:"accepts"`
+	// Rooms are patterns of those that the link may join; nil: any. It is ours,
+	// not goim's.
+	Rooms *[]string `json:"rooms"`
 }
 
 // maxPlatform is the longest platform, in bytes.
@@ -56,5 +59,34 @@ func (c *claims) identity() (logic.Identity, error) {
 		}
 		id.Room = room
 	}
+	if err := c.permit(&id); err != nil {
+		return logic.Identity{Mid: c.Mid}, err
+	}
 	return id, nil
+}
+
+// ErrRoom: who the link is was proved, and it may not join the room. Nobody has
+// guessed, so Guard does not count it. It wraps logic.ErrDenied.
+var ErrRoom = fmt.Errorf("%w: room", logic.ErrDenied)
+
+// permit takes over which rooms the link may join, and checks the first.
+func (c *claims) permit(id *logic.Identity) error {
+	if c.Rooms == nil {
+		return nil
+	}
+	if len(*c.Rooms) > ident.MaxPatterns {
+		return fmt.Errorf("%w: over %d patterns of rooms", logic.ErrMalformed, ident.MaxPatterns)
+	}
+	id.Rooms = make(ident.Permission, len(*c.Rooms)) // not nil: none is not any
+	for i, text := range *c.Rooms {
+		pattern, err := ident.ParseRoomPattern(text)
+		if err != nil {
+			return fmt.Errorf("%w: a pattern among rooms", logic.ErrMalformed)
+		}
+		id.Rooms[i] = pattern
+	}
+	if !id.Rooms.Allows(id.Room) {
+		return ErrRoom
+	}
+	return nil
 }

@@ -127,8 +127,9 @@ func tooOften(wait time.Duration) logic.Verdict {
 	return logic.Verdict{Err: errTooOften, RetryMS: uint32(wait.Milliseconds())}
 }
 
-// judge counts a refusal. What is only malformed is no guess: a client with a
-// defect must not lock out all that share its address. A user in whose name too many failed must wait too,
+// judge counts a refusal. What is only malformed is no guess, nor is a room that
+// is not open to somebody: a client with a defect must not lock out all that share
+// its address. A user in whose name too many failed must wait too,
 // even with the right credentials: otherwise a right guess would come through.
 func (g *Guard) judge(v logic.Verdict, ip string) logic.Verdict {
 	now := g.cfg.Clock()
@@ -136,7 +137,7 @@ func (g *Guard) judge(v logic.Verdict, ip string) logic.Verdict {
 	if wait := g.wait(mid, g.cfg.MidFailures, now); wait > 0 {
 		v = tooOften(wait)
 	}
-	if errors.Is(v.Err, logic.ErrDenied) {
+	if errors.Is(v.Err, logic.ErrDenied) && !errors.Is(v.Err, ErrRoom) {
 		g.fail(addrSource(ip), g.cfg.Failures, now)
 		g.fail(mid, g.cfg.MidFailures, now)
 	}

@@ -25,6 +25,8 @@ func (p *picky) Authenticate(_ context.Context, links []logic.Credentials) []log
 			verdicts[i].Err = logic.ErrUnavailable
 		case "malformed":
 			verdicts[i].Err = logic.ErrMalformed
+		case "room":
+			verdicts[i] = logic.Verdict{Identity: logic.Identity{Mid: 7}, Err: auth.ErrRoom}
 		default:
 			verdicts[i] = logic.Verdict{Identity: logic.Identity{Mid: 7}, Err: logic.ErrDenied}
 		}
@@ -164,5 +166,22 @@ func TestGuardBatch(t *testing.T) {
 		if (verdicts[i].Err == nil) != want {
 			t.Errorf("link %d: %v, let in: want %v", i, verdicts[i].Err, want)
 		}
+	}
+}
+
+// TestRoomIsNoGuess: who is known and asks for a room that is not theirs does
+// not lock out the others of the address.
+func TestRoomIsNoGuess(t *testing.T) {
+	g := newGuarded(t, auth.GuardConfig{Failures: 2, MidFailures: 2})
+	link := func(body string) logic.Verdict {
+		return g.Authenticate(context.Background(), []logic.Credentials{{Body: []byte(body), RemoteIP: "192.0.2.1"}})[0]
+	}
+	for range 50 {
+		if v := link("room"); !errors.Is(v.Err, auth.ErrRoom) {
+			t.Fatalf("%+v", v)
+		}
+	}
+	if v := link("right"); v.Err != nil {
+		t.Errorf("the next one of the address: %v", v.Err)
 	}
 }

@@ -7,7 +7,8 @@
 //	207  a batch of pushes with different outcomes; each result tells its own
 //	400  the request is wrong; error.reason says what
 //	401  a bearer key is required and none, or an unknown one, was sent
-//	403  a browser page of another site, or another host name, asks
+//	403  the key is not for this, or a browser page of another site, or another
+//	     host name, asks
 //	404, 405, 415  no such path, method, or media type
 //	413  over a limit
 //	429  over the rate; Retry-After says when
@@ -30,10 +31,11 @@ import (
 
 // Options of the API.
 type Options struct {
-	// Keys are the bearer keys, one of which every request must show, but those
-	// for the page, for /healthz and for the list of nodes, which clients ask. None: the API is open, and answers only
-	// to requests that name this host by its address or as localhost.
-	Keys Keys
+	// Keys returns the bearer keys that are good now, one of which every request
+	// must show, but those for the page, for /healthz and for the list of nodes,
+	// which clients ask. It is asked at each request. Nil: the API is open, and
+	// answers only to requests that name this host by its address or as localhost.
+	Keys func() Keys
 	// Page is served at / and below, where nothing else is. Nil: 404.
 	Page http.Handler
 
@@ -54,7 +56,8 @@ type Options struct {
 	// no limit.
 	Rate rate.Limit
 
-	// Log takes panics. Nil means slog.Default().
+	// Log takes panics and, in the group "audit", a line for each administrative
+	// request. Nil means slog.Default().
 	Log *slog.Logger
 	// Metrics registers this package's metrics. Nil registers none.
 	Metrics prometheus.Registerer
@@ -83,6 +86,7 @@ type api struct {
 	svc     *logic.Service
 	opt     Options
 	guard   *guard
+	audit   auditor
 	slots   chan struct{}
 	metrics *metrics
 }
@@ -90,7 +94,7 @@ type api struct {
 // New returns the API over svc. The error is one of registering metrics.
 func New(svc *logic.Service, opt Options) (http.Handler, error) {
 	opt = opt.withDefaults()
-	a := &api{svc: svc, opt: opt, guard: newGuard(opt), slots: make(chan struct{}, opt.InFlight)}
+	a := &api{svc: svc, opt: opt, guard: newGuard(opt), audit: newAuditor(opt.Log), slots: make(chan struct{}, opt.InFlight)}
 	var err error
 	if a.metrics, err = newMetrics(opt.Metrics); err != nil {
 		return nil, err

@@ -1,118 +1,89 @@
 package httpapi
 
 import (
-	"bufio"
-	"crypto/sha256"
-	"crypto/subtle"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 )
 
-// minKey is the shortest bearer key, in bytes: what is shorter can be guessed.
-const minKey = 16
-
-// maxKey is the longest that is looked at, in bytes.
-const maxKey = 512
-
-// Keys are bearer keys by name. Only their hashes are kept.
-type Keys []namedKey
-
-type namedKey struct {
-	name string
-	hash [sha256.Size]byte
-}
-
-// ReadKeys reads "name:key" lines; empty lines and those that begin with # are
-// skipped. Names are for the operator, and unique. No error contains a key.
-func ReadKeys(r io.Reader) (Keys, error) {
-	var keys Keys
-	seen := make(map[string]bool)
-	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		name, key, ok := strings.Cut(line, ":")
-		switch {
-		case !ok || name == "":
-			return nil, fmt.Errorf("httpapi: keys: line %d is not name:key", n)
-		case len(key) < minKey || len(key) > maxKey:
-			return nil, fmt.Errorf("httpapi: keys: line %d: a key has %d to %d bytes, this has %d", n, minKey, maxKey, len(key))
-		case seen[name]:
-			return nil, fmt.Errorf("httpapi: keys: line %d: name %q is there twice", n, name)
-		}
-		seen[name] = true
-		keys = append(keys, namedKey{name: name, hash: sha256.Sum256([]byte(key))})
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("httpapi: keys: %w", err)
-	}
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("httpapi: keys: no key in the file")
-	}
-	return keys, nil
-}
-
-// find returns the index of the key, or -1. Every key is compared, by its
-// hash, so the time tells neither whether nor where it was found.
-func (k Keys) find(key string) int {
-	hash := sha256.Sum256([]byte(key))
-	found := -1
-	for i := range k {
-		equal := subtle.ConstantTimeCompare(hash[:], k[i].hash[:])
-		found = subtle.ConstantTimeSelect(equal, i, found)
-	}
-	return found
-}
-
 // guard decides who may ask.
 type guard struct {
-	keys    Keys
-	origin  *http.CrossOriginProtection
-	buckets []*rate.Limiter // one a key, or one for all; empty: no limit
+	keys   func() Keys // nil: the API is open
+	origin *http.CrossOriginProtection
+	rate   rate.Limit // 0: no limit
+
+	mu      sync.Mutex
+	buckets map[string]*rate.Limiter // guarded by mu; by the key's name
 }
 
 func newGuard(opt Options) *guard {
-	g := &guard{keys: opt.Keys, origin: http.NewCrossOriginProtection()}
-	if opt.Rate > 0 {
-		for range max(1, len(opt.Keys)) {
-			g.buckets = append(g.buckets, rate.NewLimiter(opt.Rate, max(1, int(opt.Rate))))
-		}
+	return &guard{
+		keys: opt.Keys, origin: http.NewCrossOriginProtection(), rate: opt.Rate,
+		buckets: make(map[string]*rate.Limiter),
 	}
-	return g
 }
 
-// check returns why a request is not served, or nil. A missing key costs as
-// much as a wrong one.
-func (g *guard) check(r *http.Request, open bool) *refusal {
-	who := 0
-	if len(g.keys) > 0 {
-		if open {
-			return nil
-		}
-		if who = g.keys.find(bearer(r)); who < 0 {
-			return &refusal{status: http.StatusUnauthorized, reason: "unauthorized", message: "send Authorization: Bearer KEY"}
-		}
-	} else if no := g.checkSite(r); no != nil {
-		return no
+// check returns who asks, as far as that is known, and why the request is not
+// served, or nil. A missing key costs as much as a wrong one.
+func (g *guard) check(r *http.Request, open bool) (who string, no *refusal) {
+	switch {
+	case g.keys == nil:
+		no = g.checkSite(r)
+	case open:
+		return "", nil
+	default:
+		who, no = g.checkKey(r)
 	}
-	if len(g.buckets) == 0 {
+	if no == nil {
+		no = g.checkRate(who)
+	}
+	return who, no
+}
+
+// checkKey finds the key that a request shows, and whether it is good for it.
+func (g *guard) checkKey(r *http.Request) (who string, no *refusal) {
+	keys := g.keys()
+	i := keys.find(bearer(r))
+	if i < 0 {
+		return "", &refusal{status: http.StatusUnauthorized, reason: "unauthorized", message: "send Authorization: Bearer KEY"}
+	}
+	key := &keys[i]
+	if need := scopeOf(r); key.scope&need == 0 {
+		return key.name, &refusal{
+			status: http.StatusForbidden, reason: "scope",
+			message: "this key is for " + key.scope.String() + "; this needs " + need.String(),
+		}
+	}
+	return key.name, nil
+}
+
+func (g *guard) checkRate(who string) *refusal {
+	if g.rate == 0 {
 		return nil
 	}
-	if wait := g.buckets[who].Reserve(); wait.Delay() > 0 {
-		delay := wait.Delay()
+	wait := g.bucket(who).Reserve()
+	if delay := wait.Delay(); delay > 0 {
 		wait.Cancel()
 		return &refusal{status: http.StatusTooManyRequests, reason: "rate", message: "too many requests a second", retry: max(delay, time.Second)}
 	}
 	return nil
+}
+
+// bucket is that of a name. A key that is replaced under its name keeps it.
+func (g *guard) bucket(who string) *rate.Limiter {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b := g.buckets[who]
+	if b == nil {
+		b = rate.NewLimiter(g.rate, max(1, int(g.rate)))
+		g.buckets[who] = b
+	}
+	return b
 }
 
 // checkSite defends an open API, which listens on loopback, against pages that

@@ -18,26 +18,31 @@ const (
 	key2 = "fedcba9876543210fedcba9876543210"
 )
 
-func readKeys(t *testing.T, file string) httpapi.Keys {
+// readKeys returns what a file that does not change says.
+func readKeys(t *testing.T, file string) func() httpapi.Keys {
 	t.Helper()
 	keys, err := httpapi.ReadKeys(strings.NewReader(file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return keys
+	return func() httpapi.Keys { return keys }
 }
 
 func TestReadKeys(t *testing.T) {
-	if keys := readKeys(t, "# pushers\n\nchat:"+key1+"\r\n gift:"+key2+" \n"); len(keys) != 2 {
+	if keys := readKeys(t, "# pushers\n\nchat:"+key1+"\r\n gift:"+key2+" \nread:"+key1+"1:read\n")(); len(keys) != 3 {
 		t.Errorf("%d keys", len(keys))
 	}
 	for name, file := range map[string]string{
-		"empty":    "# nothing\n",
-		"no colon": key1,
-		"no name":  ":" + key1,
-		"short":    "chat:0123456789abcde",
-		"long":     "chat:" + strings.Repeat("x", 513),
-		"twice":    "chat:" + key1 + "\nchat:" + key2,
+		"empty":              "# nothing\n",
+		"no colon":           key1,
+		"no name":            ":" + key1,
+		"short":              "chat:0123456789abcde",
+		"long":               "chat:" + strings.Repeat("x", 513),
+		"twice":              "chat:" + key1 + "\nchat:" + key2,
+		"scope":              "chat:" + key1 + ":pusch",
+		"scopes":             "chat:" + key1 + ":push,,read",
+		"no scope":           "chat:" + key1 + ":",
+		"short by its scope": "chat:0123456789abc:push",
 	} {
 		_, err := httpapi.ReadKeys(strings.NewReader(file))
 		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "0123456789") {

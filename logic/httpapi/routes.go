@@ -54,17 +54,28 @@ func (a *api) route(method, path string, open bool, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		rec := &recorder{ResponseWriter: w}
+		var trail *excerpt // of an administrative request
+		var who string
 		defer func() {
 			if p := recover(); p != nil {
 				a.panicked(rec, path, p)
+			}
+			if trail != nil {
+				a.audit.write(r, who, trail, rec.code())
 			}
 			a.metrics.served(path, rec.code(), time.Since(began))
 		}()
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Content-Type-Options", "nosniff")
-		if refusal := a.admit(r, method, open); refusal != nil {
-			refusal.write(rec)
+		var no *refusal
+		who, no = a.admit(r, method, open)
+		if scopeOf(r) == scopeAdmin && !no.anonymous() {
+			trail = &excerpt{ReadCloser: r.Body}
+			r.Body = trail
+		}
+		if no != nil {
+			no.write(rec)
 			return
 		}
 		defer func() { <-a.slots }()
@@ -74,19 +85,20 @@ func (a *api) route(method, path string, open bool, h handler) http.Handler {
 	})
 }
 
-// admit decides whether a request is served at all. If it is, a slot is taken.
-func (a *api) admit(r *http.Request, method string, open bool) *refusal {
-	if no := a.guard.check(r, open); no != nil {
-		return no
+// admit decides whether a request is served at all, and says who makes it. If
+// it is served, a slot is taken.
+func (a *api) admit(r *http.Request, method string, open bool) (who string, no *refusal) {
+	if who, no = a.guard.check(r, open); no != nil {
+		return who, no
 	}
 	if method != "" && r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
-		return &refusal{status: http.StatusMethodNotAllowed, reason: "method", message: "use " + method, allow: method}
+		return who, &refusal{status: http.StatusMethodNotAllowed, reason: "method", message: "use " + method, allow: method}
 	}
 	select {
 	case a.slots <- struct{}{}:
-		return nil
+		return who, nil
 	default:
-		return &refusal{status: http.StatusServiceUnavailable, reason: "overloaded", message: "too many requests at once", retry: time.Second}
+		return who, &refusal{status: http.StatusServiceUnavailable, reason: "overloaded", message: "too many requests at once", retry: time.Second}
 	}
 }
 

@@ -49,7 +49,6 @@ package publish
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -57,6 +56,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/pushpb"
@@ -85,7 +85,8 @@ type Config struct {
 	// default replication. A partition is the unit of order and of parallel
 	// work: one batch of it is in flight to each comet. Eight keep a cluster of
 	// a few jobs busy; more cost latency nothing and throughput little, but the
-	// number cannot grow later (that would reorder rooms).
+	// number cannot grow later (that would reorder rooms). With three replicas or
+	// more, two must have a push before it is answered.
 	Partitions  int32
 	Replication int16
 	// Timeout is the longest that Publish takes if its context has no earlier
@@ -99,10 +100,11 @@ type Config struct {
 	// MaxRecordBytes is the largest encoded push. Zero means 1,000,000, which
 	// fits a broker's default message.max.bytes.
 	MaxRecordBytes int
-	// TLS for the connections to the brokers. Zero means plain TCP.
-	TLS *tls.Config
-	// Dial reaches the brokers in place of TCP and TLS. Zero means TCP.
+	// Dial reaches the brokers in place of TCP; for TLS it returns a *tls.Conn.
+	// Zero means TCP.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// SASL is how to log in to the brokers. Zero means not.
+	SASL sasl.Mechanism
 	// Metrics registers oort_logic_publish_*. Zero means none.
 	Metrics prometheus.Registerer
 }

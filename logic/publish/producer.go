@@ -49,7 +49,7 @@ func newProducer(cfg Config, d dialer, partition int32) (*producer, error) {
 }
 
 func clientOptions(cfg Config, w *wire) []kgo.Opt {
-	return []kgo.Opt{
+	opts := []kgo.Opt{
 		kgo.ClientID("oort-logic"),
 		kgo.SeedBrokers(cfg.Brokers...),
 		kgo.Dialer(w.dial),
@@ -57,6 +57,10 @@ func clientOptions(cfg Config, w *wire) []kgo.Opt {
 		kgo.RetryBackoffFn(backoff),
 		kgo.MetadataMinAge(250 * time.Millisecond),
 	}
+	if cfg.SASL != nil {
+		opts = append(opts, kgo.SASL(cfg.SASL))
+	}
+	return opts
 }
 
 // backoff between attempts grows from 20 to 250 ms: a broker that restarts is
@@ -77,7 +81,7 @@ func makeTopic(ctx context.Context, cfg Config, d dialer) (partitions int, err e
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	_, err = admin.CreateTopic(ctx, cfg.Partitions, cfg.Replication, nil, cfg.Topic)
+	_, err = admin.CreateTopic(ctx, cfg.Partitions, cfg.Replication, durability(cfg.Replication), cfg.Topic)
 	if err == nil {
 		return int(cfg.Partitions), nil
 	}
@@ -90,6 +94,18 @@ func makeTopic(ctx context.Context, cfg Config, d dialer) (partitions int, err e
 		err = listErr
 	}
 	return 0, fmt.Errorf("publish: topic %q at %q: %w", cfg.Topic, cfg.Brokers, err)
+}
+
+// durability is the configuration of a topic that is made. Kafka's default lets
+// the leader alone acknowledge a record when the other replicas have fallen
+// behind, and with it the record dies; where there are three, two must have it.
+// With two that would stop all pushes with the first broker that stops.
+func durability(replication int16) map[string]*string {
+	if replication < 3 {
+		return nil
+	}
+	two := "2"
+	return map[string]*string{"min.insync.replicas": &two}
 }
 
 // allKey is the record key of every push to all: a constant, so that they have

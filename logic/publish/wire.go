@@ -27,14 +27,10 @@ func (d dialFunc) DialContext(ctx context.Context, network, addr string) (net.Co
 }
 
 func newDialer(cfg Config) dialer {
-	plain := &net.Dialer{Timeout: 5 * time.Second}
-	switch {
-	case cfg.Dial != nil:
+	if cfg.Dial != nil {
 		return dialFunc(cfg.Dial)
-	case cfg.TLS == nil:
-		return plain
 	}
-	return &tls.Dialer{NetDialer: plain, Config: cfg.TLS}
+	return &net.Dialer{Timeout: 5 * time.Second}
 }
 
 // wire dials for one producer and counts the produce requests that begin to be

@@ -121,12 +121,17 @@ func disconnects(in []*logicpb.Disconnect) []logic.Session {
 }
 
 func connected(r logic.ConnectResult) *logicpb.Connected {
-	return &logicpb.Connected{
+	c := &logicpb.Connected{
 		Link: r.Link, Status: statusOf(r.Status), Message: r.Message,
 		Mid: r.Mid, Key: string(r.Key), Room: string(r.Room),
 		Accepts: r.Accepts, AcceptsAll: r.AcceptsAll, Epoch: r.Epoch,
 		HeartbeatMs: uint32(r.Heartbeat.Milliseconds()), RetryMs: r.RetryMS,
+		RoomsLimited: r.Rooms != nil,
 	}
+	for _, pattern := range r.Rooms {
+		c.RoomPatterns = append(c.RoomPatterns, string(pattern))
+	}
+	return c
 }
 
 func statusOf(s logic.Status) logicpb.Status {

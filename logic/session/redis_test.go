@@ -85,7 +85,9 @@ func TestOpenFails(t *testing.T) {
 func TestOpenWrongPassword(t *testing.T) {
 	t.Parallel()
 	server := sessiontest.StartRedis(t)
-	_, err := session.OpenRedis(context.Background(), session.RedisConfig{Addrs: []string{server.Addr}, Username: "u", Password: "hunter22"})
+	_, err := session.OpenRedis(context.Background(), session.RedisConfig{
+		Addrs: []string{server.Addr}, Login: func() (string, string) { return "u", "hunter22" },
+	})
 	if err == nil || strings.Contains(err.Error(), "hunter22") {
 		t.Errorf("wrong password: %v", err)
 	}

@@ -359,7 +359,12 @@ type Connected struct {
 	// comet's own.
 	HeartbeatMs uint32 `protobuf:"varint,10,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
 	// Advice when the status is not OK, in milliseconds.
-	RetryMs       uint32 `protobuf:"varint,11,opt,name=retry_ms,json=retryMs,proto3" json:"retry_ms,omitempty"`
+	RetryMs uint32 `protobuf:"varint,11,opt,name=retry_ms,json=retryMs,proto3" json:"retry_ms,omitempty"`
+	// If rooms_limited, the link may join only rooms that one of room_patterns
+	// matches (ident.RoomPattern); room is one of them, or empty. The comet checks
+	// each change of room against them.
+	RoomsLimited  bool     `protobuf:"varint,20,opt,name=rooms_limited,json=roomsLimited,proto3" json:"rooms_limited,omitempty"`
+	RoomPatterns  []string `protobuf:"bytes,21,rep,name=room_patterns,json=roomPatterns,proto3" json:"room_patterns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -469,6 +474,20 @@ func (x *Connected) GetRetryMs() uint32 {
 		return x.RetryMs
 	}
 	return 0
+}
+
+func (x *Connected) GetRoomsLimited() bool {
+	if x != nil {
+		return x.RoomsLimited
+	}
+	return false
+}
+
+func (x *Connected) GetRoomPatterns() []string {
+	if x != nil {
+		return x.RoomPatterns
+	}
+	return nil
 }
 
 type RenewRequest struct {
@@ -1046,7 +1065,7 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\"l\n" +
 	"\x0eSessionResults\x126\n" +
 	"\tconnected\x18\x01 \x03(\v2\x18.oort.logic.v1.ConnectedR\tconnected\x12\"\n" +
-	"\fdisconnected\x18\x02 \x01(\rR\fdisconnected\"\xaf\x02\n" +
+	"\fdisconnected\x18\x02 \x01(\rR\fdisconnected\"\xf9\x02\n" +
 	"\tConnected\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\x04R\x04link\x12-\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x15.oort.logic.v1.StatusR\x06status\x12\x18\n" +
@@ -1060,7 +1079,9 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12!\n" +
 	"\fheartbeat_ms\x18\n" +
 	" \x01(\rR\vheartbeatMs\x12\x19\n" +
-	"\bretry_ms\x18\v \x01(\rR\aretryMs\"\xa4\x03\n" +
+	"\bretry_ms\x18\v \x01(\rR\aretryMs\x12#\n" +
+	"\rrooms_limited\x18\x14 \x01(\bR\froomsLimited\x12#\n" +
+	"\rroom_patterns\x18\x15 \x03(\tR\froomPatterns\"\xa4\x03\n" +
 	"\fRenewRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x1b\n" +
 	"\tgrpc_addr\x18\x02 \x01(\tR\bgrpcAddr\x12\x19\n" +
