@@ -31,9 +31,10 @@ type bucket struct {
 	outs    map[uint32]*outbox
 	origins map[uint32]string // of upgrades that have not authenticated yet
 	spare   []*outbox
-	young   []poller.ID // links that came, oldest first, with all that are fresh
-	fresh   int         // links that are not authenticated
-	auths   int         // connects under way
+	young   []poller.ID         // links that came, oldest first, with all that are fresh
+	fresh   int                 // links that are not authenticated
+	auths   int                 // connects under way
+	asking  map[uint64]struct{} // the links that these are for, by number
 	casts   []*cast
 	leave   *farewell
 	buf     []byte // scratch for replies
@@ -48,7 +49,8 @@ func newBucket(s *Server, l poller.Loop) *bucket {
 	b := &bucket{
 		s: s, loop: l, m: s.meters[l.Index()],
 		wheel: wheel.New(s.start), sets: room.NewSets(), outs: map[uint32]*outbox{}, origins: map[uint32]string{},
-		rng: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		asking: map[uint64]struct{}{},
+		rng:    rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
 	unixMicro := func() int64 { return b.now().UnixMicro() }
 	b.rooms = room.NewTable(l, b, b.sets, s.cfg.Limits.Room, unixMicro)
@@ -112,7 +114,10 @@ func (b *bucket) OnOpen(id poller.ID, c poller.Conn) {
 }
 
 // lastNumber is the number of the link that came last to this loop.
-func (b *bucket) lastNumber() uint64 { return uint64(b.loop.Index())<<48 | b.number }
+func (b *bucket) lastNumber() uint64 { return uint64(b.loop.Index())<<linkBits | b.number }
+
+// linkBits is how many bits of a link's number count the links of its loop.
+const linkBits = 48
 
 // turnAway ends a link at once. It gets no time to read why: during a flood,
 // those that linger would take the descriptors.
@@ -235,6 +240,7 @@ func (b *bucket) withdraw(r *record, why Reason) {
 		b.loop.Resume(r.id)
 	case live:
 		b.m.live.Add(-1)
+		b.digest(r)
 		k := r.keyString()
 		b.s.keys.remove(k, place{loop: uint32(b.loop.Index()), id: r.id, epoch: r.epoch})
 		b.s.pump.disconnect(Disconnect{Link: r.number, Key: k, Mid: r.mid, Epoch: r.epoch})

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/oortim/oort/comet/room"
+	"github.com/oortim/oort/proto/roster"
 )
 
 // drop says how a message to one link ended. Together they are the ledger:
@@ -33,6 +34,7 @@ type meters struct {
 	closed  [reasonCount]atomic.Uint64
 	dropped [dropCount]atomic.Uint64
 	refused [StatusUnavailable + 1]atomic.Uint64
+	roster  [roster.Buckets]atomic.Uint64 // digests of the links that are live
 	blocks  atomic.Uint64
 	writes  atomic.Uint64
 	_       [64]byte // the next loop's are on another line
@@ -81,6 +83,7 @@ var (
 	descEngine   = prometheus.NewDesc("oort_comet_engine_total", "What the I/O engine counted.", []string{"what"}, nil)
 	descRenew    = prometheus.NewDesc("oort_comet_renew_failed_total", "Renewals of the lease that failed.", nil, nil)
 	descForgot   = prometheus.NewDesc("oort_comet_disconnects_forgotten_total", "Disconnects given up because logic was away too long.", nil, nil)
+	descMended   = prometheus.NewDesc("oort_comet_mended_total", "What comparing with the stored sessions found here.", []string{"what"}, nil)
 	descLease    = prometheus.NewDesc("oort_comet_lease_held", "1 while the lease is valid.", nil, nil)
 )
 
@@ -141,6 +144,9 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	count(descEngine, engine.Wakes, "wakes")
 	count(descRenew, s.renewFailed.Load())
 	count(descForgot, s.forgotten.Load())
+	count(descMended, s.mender.buckets.Load(), "buckets")
+	count(descMended, s.mender.lost.Load(), "lost")
+	count(descMended, s.mender.ghosts.Load(), "ghosts")
 	held := 0.0
 	if s.lease.held() {
 		held = 1

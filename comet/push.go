@@ -20,6 +20,8 @@ const (
 	taskPushes                      // Ref: *pushes
 	taskAnswer                      // Ref: []byte in an *answer
 	taskDrain                       // Ref: *farewell
+	taskMuster                      // Ref: *muster
+	taskStrangers                   // Ref: []Held
 )
 
 // Record is one push with its place in Kafka.
@@ -255,6 +257,10 @@ func (b *bucket) OnTask(t poller.Task) {
 		b.answered(t.ID, t.Ref.(*answer))
 	case taskDrain:
 		b.leave = t.Ref.(*farewell)
+	case taskMuster:
+		b.answerMuster(t.Ref.(*muster))
+	case taskStrangers:
+		b.judge(t.Ref.([]Held))
 	}
 }
 

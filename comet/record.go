@@ -64,6 +64,9 @@ type record struct {
 
 func (r *record) setKey(k ident.Key) { r.keyLen = uint8(copy(r.key[:], k)) }
 
+// keyOf is the key of a live link.
+func (b *bucket) keyOf(r *record) ident.Key { return r.keyString() }
+
 func (r *record) keyString() ident.Key { return ident.Key(r.key[:r.keyLen]) }
 
 func (r *record) setSource(a netip.Addr) { r.source = a.As16() }

@@ -15,6 +15,7 @@ type metrics struct {
 	renewals    *prometheus.CounterVec
 	received    *prometheus.CounterVec
 	dropped     *prometheus.CounterVec
+	mended      *prometheus.CounterVec
 	stored      prometheus.Histogram
 }
 
@@ -30,6 +31,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 		renewals:    counter("renewals_total", "Renewals of comets' leases.", "outcome"),
 		received:    counter("received_total", "Messages of clients (op 4).", "outcome"),
 		dropped:     counter("retries_dropped_total", "What did not fit into the queue of things to try again.", "what"),
+		mended:      counter("mended_total", "Sessions that a comet's and the store's lists did not share, when they were compared.", "what"),
 		stored: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "oort_logic_store_seconds", Help: "Time until the publisher answered for the records of one call.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
@@ -39,7 +41,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 		return m, nil
 	}
 	return m, registerAll(reg, append(s.gauges(),
-		m.connects, m.disconnects, m.pushes, m.kicks, m.renewals, m.received, m.dropped, m.stored))
+		m.connects, m.disconnects, m.pushes, m.kicks, m.renewals, m.received, m.dropped, m.mended, m.stored))
 }
 
 // gauges read the service when they are scraped.

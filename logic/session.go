@@ -60,7 +60,8 @@ type RestoreResult struct {
 	// Lost: a later login has the key, or had it, or the link has said goodbye.
 	// Nothing was changed, and the link, if it is open, must be closed.
 	Lost bool
-	// Loser is the earlier session of the key that stood in its place.
+	// Loser is the earlier session of the key that this put out of its place. A
+	// repeated Restore does not name it again.
 	Loser Session
 	// Err: the store could not answer; asking again is safe.
 	Err error

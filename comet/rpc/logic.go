@@ -131,6 +131,7 @@ func (l *Logic) Renew(ctx context.Context, r comet.Report) (comet.Renewal, error
 	}
 	return comet.Renewal{
 		Rooms: reply.Rooms, Lease: time.Duration(reply.LeaseMs) * time.Millisecond, TrustsClients: reply.TrustsClients,
+		Digests: digests(reply.Digests),
 	}, nil
 }
 

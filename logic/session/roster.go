@@ -59,7 +59,7 @@ func (m *Memory) restoreLocked(s logic.Session) logic.RestoreResult {
 	case same:
 		s.Platform = old.Platform
 		m.putLocked(old.Session, entry{Session: s, loser: old.loser})
-		return logic.RestoreResult{Loser: old.loser}
+		return logic.RestoreResult{}
 	case old.Epoch >= s.Epoch:
 		return logic.RestoreResult{Lost: true}
 	}

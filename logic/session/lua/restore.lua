@@ -3,18 +3,20 @@
 -- KEYS: session, tombstone of the link, roster of its server
 -- ARGV: mid, link, server, epoch, TTL in ms, key, name of a roster without its
 --   server
--- Returns what is stored then, as connect.lua does; nil if the link is gone.
+-- Returns who has the key then, and whom that replaced now; nil if the link is
+-- gone. A loser is not named again when this is repeated: its comet finds that
+-- its roster lacks it.
 if redis.call('EXISTS', KEYS[2]) == 1 then
   return false
 end
 local mid, link, server, epoch, ttl, key, rosters = unpack(ARGV)
-local rest = ' p'
+local rest, before = ' p', ''
 local old = redis.call('GET', KEYS[1])
 if old then
   local first, epoch2, link2, server2, platform, more =
     string.match(old, '^((%d+) %-?%d+ (%d+) (%S+) (%S+))(.*)$')
   if first and link2 == link and server2 == server then
-    rest = ' ' .. platform .. more
+    rest, before = ' ' .. platform, more
   elseif tonumber(string.match(old, '^%d+')) >= tonumber(epoch) then
     return old
   elseif first then
@@ -25,6 +27,6 @@ if old then
   end
 end
 local session = epoch .. ' ' .. mid .. ' ' .. link .. ' ' .. server .. rest
-redis.call('SET', KEYS[1], session, 'PX', ttl)
+redis.call('SET', KEYS[1], session .. before, 'PX', ttl)
 list(KEYS[3], key, mid .. ' ' .. link .. ' ' .. epoch, ttl)
 return session

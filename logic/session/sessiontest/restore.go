@@ -80,10 +80,13 @@ func (s *storeTest) restoreLoser() {
 func (s *storeTest) restoreOverEarlier() {
 	earlier := s.mustLogin("a", s.mid(1), c2, 1)
 	later := logic.Session{Key: s.key("a"), Mid: s.mid(1), Server: c1, Link: 7, Epoch: earlier.Epoch + 5}
-	for range 2 { // the second time, as if the first answer had been lost
-		if got := s.restored(later); got.Lost || got.Loser != earlier {
-			s.Errorf("restored: %+v, want loser %+v", got, earlier)
+	for _, loser := range []logic.Session{earlier, {}} {
+		if got := s.restored(later); got.Lost || got.Loser != loser {
+			s.Errorf("restored: %+v, want loser %+v", got, loser)
 		}
+	}
+	if got := s.restored(earlier); !got.Lost {
+		s.Errorf("the earlier one: %+v, want lost", got)
 	}
 	s.want("a", later)
 }
