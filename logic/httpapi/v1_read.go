@@ -42,11 +42,12 @@ func (a *api) kick(w http.ResponseWriter, r *http.Request) {
 
 // sessionJSON is one key that is online.
 type sessionJSON struct {
-	Key    ident.Key    `json:"key"`
-	Mid    int64        `json:"mid"`
-	Server ident.Server `json:"server"`
-	Link   uint64       `json:"link"`
-	Epoch  uint64       `json:"epoch"`
+	Key      ident.Key    `json:"key"`
+	Mid      int64        `json:"mid"`
+	Platform string       `json:"platform,omitempty"`
+	Server   ident.Server `json:"server"`
+	Link     uint64       `json:"link"`
+	Epoch    uint64       `json:"epoch"`
 }
 
 // sessions serves GET /v1/sessions?key= or ?mid=.
@@ -67,7 +68,7 @@ func (a *api) sessions(w http.ResponseWriter, r *http.Request) {
 	}
 	list := make([]sessionJSON, len(found))
 	for i, s := range found {
-		list[i] = sessionJSON{Key: s.Key, Mid: s.Mid, Server: s.Server, Link: s.Link, Epoch: s.Epoch}
+		list[i] = sessionJSON{Key: s.Key, Mid: s.Mid, Platform: s.Platform, Server: s.Server, Link: s.Link, Epoch: s.Epoch}
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Sessions []sessionJSON `json:"sessions"`
