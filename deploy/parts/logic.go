@@ -33,6 +33,7 @@ type LogicFlags struct {
 	Heartbeat time.Duration `default:"4m" help:"Heartbeat interval that clients are told to keep."`
 	Devices   string        `default:"all" placeholder:"POLICY" help:"Devices of one user that may be online: all, the newest of each platform (platform), or the newest of all (newest). The others are closed as replaced."`
 	Domain    string        `help:"Domain that the node list names first, as goim's clients expect."`
+	PlaceFlags
 	AuthFlags
 }
 
@@ -136,6 +137,9 @@ func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error
 	cfg.Heartbeat, cfg.PushTTL = f.Heartbeat, f.PushTTL
 	cfg.Limits.BodyBytes = f.MaxBody
 	cfg.Nodes = balance.Advice{Domain: f.Domain, Heartbeat: f.Heartbeat}
+	if cfg.Nodes.Atlas, err = b.openAtlas(&f.PlaceFlags); err != nil {
+		return nil, err
+	}
 	cfg.Log, cfg.Metrics = b.log, b.admin.Registry()
 	svc, err := logic.New(cfg)
 	if err != nil {
@@ -153,6 +157,9 @@ func (b *base) serveHTTP(f *LogicFlags, svc *logic.Service) (addr string, err er
 	}
 	opt := httpapi.Options{
 		Page: js.Handler(), BodyBytes: int64(f.MaxBody), Rate: rate.Limit(f.APIRate), Log: b.log, Metrics: b.admin.Registry(),
+	}
+	if opt.Proxies, err = f.proxies(); err != nil {
+		return "", err
 	}
 	switch {
 	case f.APIKeys != "":

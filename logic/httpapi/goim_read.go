@@ -108,8 +108,7 @@ type goimBackoff struct {
 }
 
 func (a *api) goimNodesWeighted(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	plan, err := a.svc.Nodes(q.Get("platform"), q.Get("region"))
+	plan, err := a.svc.Nodes(a.client(r, r.URL.Query().Get("platform")))
 	if err != nil {
 		goimAnswer(w, nil, err)
 		return

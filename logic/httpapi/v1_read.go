@@ -145,11 +145,10 @@ type backoffJSON struct {
 	Jitter float64 `json:"jitter"`
 }
 
-// nodes serves GET /v1/nodes?region=.
+// nodes serves GET /v1/nodes; see client for what it may be asked.
 func (a *api) nodes(w http.ResponseWriter, r *http.Request) {
-	region := r.URL.Query().Get("region")
-	tcp, tcpErr := a.svc.Nodes("", region)
-	ws, wsErr := a.svc.Nodes(balance.PlatformWeb, region)
+	tcp, tcpErr := a.svc.Nodes(a.client(r, ""))
+	ws, wsErr := a.svc.Nodes(a.client(r, balance.PlatformWeb))
 	if err := errors.Join(tcpErr, wsErr); tcpErr != nil && wsErr != nil {
 		(&refusal{status: http.StatusServiceUnavailable, reason: "no_nodes", message: oneLine(err), retry: 1e9}).write(w)
 		return
