@@ -50,9 +50,9 @@ func (s *Service) gauges() []prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "oort_logic_" + name, Help: help}, value)
 	}
 	return []prometheus.Collector{
-		gauge("comets", "Comets with a living lease.", func() float64 { return float64(s.Online().Comets) }),
-		gauge("links", "Links of all living comets, by their last renewals.", func() float64 { return float64(s.Online().Links) }),
-		gauge("rooms", "Rooms with links, in the whole cluster.", func() float64 { return float64(s.Online().Rooms) }),
+		gauge("comets", "Comets with a living lease.", func() float64 { return float64(s.Online(Everywhere).Comets) }),
+		gauge("links", "Links of all living comets, by their last renewals.", func() float64 { return float64(s.Online(Everywhere).Links) }),
+		gauge("rooms", "Rooms with links, in the whole cluster.", func() float64 { return float64(s.Online(Everywhere).Rooms) }),
 		gauge("disconnects_waiting", "Disconnects that wait for the session store.", func() float64 { return float64(s.forget.size()) }),
 		gauge("kicks_waiting", "Kicks that wait for the publisher.", func() float64 { return float64(s.kicks.size()) }),
 	}

@@ -81,7 +81,7 @@ type roomJSON struct {
 	Links int32      `json:"links"`
 }
 
-// roomsTop serves GET /v1/rooms/top?type=&n=.
+// roomsTop serves GET /v1/rooms/top?type=&n=&region=.
 func (a *api) roomsTop(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	n, err := topLimit(q.Get("limit"), q.Get("n"))
@@ -89,7 +89,7 @@ func (a *api) roomsTop(w http.ResponseWriter, r *http.Request) {
 		(&refusal{status: http.StatusBadRequest, reason: "limit", message: err.Error()}).write(w)
 		return
 	}
-	writeRooms(w, a.svc.OnlineTop(q.Get("type"), n))
+	writeRooms(w, a.svc.OnlineTop(regionOf(r), q.Get("type"), n))
 }
 
 func writeRooms(w http.ResponseWriter, counts []logic.RoomCount) {
@@ -115,19 +115,33 @@ func (a *api) room(w http.ResponseWriter, r *http.Request) {
 		(&refusal{status: http.StatusBadRequest, reason: "room", message: "a room is TYPE/ID"}).write(w)
 		return
 	}
-	count := a.svc.OnlineRooms([]ident.Room{room})[0]
+	count := a.svc.OnlineRooms(regionOf(r), []ident.Room{room})[0]
 	writeJSON(w, http.StatusOK, roomJSON{Room: count.Room, Links: count.Links})
 }
 
-// online serves GET /v1/online.
-func (a *api) online(w http.ResponseWriter, _ *http.Request) {
-	sum := a.svc.Online()
-	writeJSON(w, http.StatusOK, struct {
-		Links    uint64 `json:"links"`
-		Connects uint64 `json:"connects"`
-		Rooms    int    `json:"rooms"`
-		Comets   int    `json:"comets"`
-	}{sum.Links, sum.Connects, sum.Rooms, sum.Comets})
+// onlineJSON is what the cluster or a region holds.
+type onlineJSON struct {
+	Links    uint64 `json:"links"`
+	Connects uint64 `json:"connects"`
+	Rooms    int    `json:"rooms"`
+	Comets   int    `json:"comets"`
+}
+
+// online serves GET /v1/online?region=. The whole cluster is told by regions
+// too.
+func (a *api) online(w http.ResponseWriter, r *http.Request) {
+	region := regionOf(r)
+	out := struct {
+		onlineJSON
+		Regions map[string]onlineJSON `json:"regions,omitempty"`
+	}{onlineJSON: onlineJSON(a.svc.Online(region))}
+	if region == logic.Everywhere {
+		out.Regions = map[string]onlineJSON{}
+		for name, sum := range a.svc.OnlineRegions() {
+			out.Regions[name] = onlineJSON(sum)
+		}
+	}
+	writeJSON(w, http.StatusOK, out)
 }
 
 // nodesJSON tells a client where to connect, best first, and how to try.
