@@ -58,6 +58,7 @@ type Connected struct {
 	Epoch      uint64
 	Heartbeat  time.Duration // promised to the client; 0: the comet's own
 	Retry      time.Duration // advice if the status is not OK
+	Platform   string        // of the device; "": unknown
 }
 
 // Disconnect gives the session of one link back.
@@ -97,6 +98,8 @@ type Held struct {
 	Key   ident.Key
 	Mid   int64
 	Epoch uint64
+	// Platform as its connect was answered; "": unknown.
+	Platform string
 }
 
 // Mended is the answer to a comparison.

@@ -92,7 +92,8 @@ type Store interface {
 	// Roster lists the sessions of server in each bucket of keys, in order.
 	Roster(ctx context.Context, server ident.Server, buckets []int) ([][]Session, error)
 	// Restore makes each session that of its key again, at its own epoch, for
-	// comets whose links live. Platforms are kept where they are known still.
+	// comets whose links live. Where the platform is empty, what is stored of
+	// it stays.
 	Restore(ctx context.Context, sessions []Session) []RestoreResult
 	// Ready returns nil if the store answers.
 	Ready(ctx context.Context) error

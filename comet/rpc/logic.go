@@ -101,6 +101,7 @@ func connected(c *logicpb.Connected) comet.Connected {
 		AcceptsAll: c.AcceptsAll, Epoch: c.Epoch,
 		Heartbeat: time.Duration(c.HeartbeatMs) * time.Millisecond,
 		Retry:     time.Duration(c.RetryMs) * time.Millisecond,
+		Platform:  c.Platform,
 	}
 	for _, op := range c.Accepts {
 		out.Accepts = append(out.Accepts, uint32(op))

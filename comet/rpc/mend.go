@@ -18,7 +18,7 @@ func (l *Logic) Mend(ctx context.Context, buckets []int, held []comet.Held) (com
 		req.Buckets[i] = uint32(b)
 	}
 	for i, h := range held {
-		req.Held[i] = &logicpb.Held{Link: h.Link, Key: string(h.Key), Mid: h.Mid, Epoch: h.Epoch}
+		req.Held[i] = &logicpb.Held{Link: h.Link, Key: string(h.Key), Mid: h.Mid, Epoch: h.Epoch, Platform: h.Platform}
 	}
 	reply, err := l.client.Mend(ctx, req)
 	if err != nil {

@@ -20,7 +20,7 @@ func (s *Server) Mend(ctx context.Context, req *logicpb.MendRequest) (*logicpb.M
 	}
 	sessions := make([]logic.Session, len(req.Held))
 	for i, h := range req.Held {
-		sessions[i] = logic.Session{Key: ident.Key(h.Key), Mid: h.Mid, Link: h.Link, Epoch: h.Epoch}
+		sessions[i] = logic.Session{Key: ident.Key(h.Key), Mid: h.Mid, Link: h.Link, Epoch: h.Epoch, Platform: h.Platform}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
 	defer cancel()

@@ -107,7 +107,7 @@ func (r *Redis) restore(s logic.Session) command {
 		keys:   ofLink(s.Key, s.Server, s.Link),
 		args: []string{
 			strconv.FormatInt(s.Mid, 10), strconv.FormatUint(s.Link, 10), string(s.Server),
-			strconv.FormatUint(s.Epoch, 10), millis(r.ttl.Session), string(s.Key), rosterKey(roster.Bucket(s.Key), ""),
+			platformWord(s.Platform), strconv.FormatUint(s.Epoch, 10), millis(r.ttl.Session), string(s.Key), rosterKey(roster.Bucket(s.Key), ""),
 		},
 	}
 }

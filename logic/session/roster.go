@@ -57,13 +57,14 @@ func (m *Memory) restoreLocked(s logic.Session) logic.RestoreResult {
 	same := old.Server == s.Server && old.Link == s.Link
 	switch {
 	case same:
-		s.Platform = old.Platform
+		if s.Platform == "" {
+			s.Platform = old.Platform
+		}
 		m.putLocked(old.Session, entry{Session: s, loser: old.loser})
 		return logic.RestoreResult{}
 	case old.Epoch >= s.Epoch:
 		return logic.RestoreResult{Lost: true}
 	}
-	s.Platform = ""
 	m.putLocked(old.Session, entry{Session: s, loser: old.Session})
 	return logic.RestoreResult{Loser: old.Session}
 }

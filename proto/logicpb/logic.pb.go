@@ -359,7 +359,9 @@ type Connected struct {
 	// comet's own.
 	HeartbeatMs uint32 `protobuf:"varint,10,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
 	// Advice when the status is not OK, in milliseconds.
-	RetryMs       uint32 `protobuf:"varint,11,opt,name=retry_ms,json=retryMs,proto3" json:"retry_ms,omitempty"`
+	RetryMs uint32 `protobuf:"varint,11,opt,name=retry_ms,json=retryMs,proto3" json:"retry_ms,omitempty"`
+	// What the client said of its device; for when the session is restored.
+	Platform      string `protobuf:"bytes,14,opt,name=platform,proto3" json:"platform,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -469,6 +471,13 @@ func (x *Connected) GetRetryMs() uint32 {
 		return x.RetryMs
 	}
 	return 0
+}
+
+func (x *Connected) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
 }
 
 type RenewRequest struct {
@@ -747,11 +756,13 @@ func (x *MendRequest) GetHeld() []*Held {
 
 // Held is one link that has a session.
 type Held struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Link          uint64                 `protobuf:"varint,1,opt,name=link,proto3" json:"link,omitempty"`
-	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	Mid           int64                  `protobuf:"varint,3,opt,name=mid,proto3" json:"mid,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Link  uint64                 `protobuf:"varint,1,opt,name=link,proto3" json:"link,omitempty"`
+	Key   string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Mid   int64                  `protobuf:"varint,3,opt,name=mid,proto3" json:"mid,omitempty"`
+	Epoch uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Empty: not known.
+	Platform      string `protobuf:"bytes,5,opt,name=platform,proto3" json:"platform,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -812,6 +823,13 @@ func (x *Held) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *Held) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
 }
 
 type MendReply struct {
@@ -1242,7 +1260,7 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\"l\n" +
 	"\x0eSessionResults\x126\n" +
 	"\tconnected\x18\x01 \x03(\v2\x18.oort.logic.v1.ConnectedR\tconnected\x12\"\n" +
-	"\fdisconnected\x18\x02 \x01(\rR\fdisconnected\"\xaf\x02\n" +
+	"\fdisconnected\x18\x02 \x01(\rR\fdisconnected\"\xcb\x02\n" +
 	"\tConnected\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\x04R\x04link\x12-\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x15.oort.logic.v1.StatusR\x06status\x12\x18\n" +
@@ -1256,7 +1274,8 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12!\n" +
 	"\fheartbeat_ms\x18\n" +
 	" \x01(\rR\vheartbeatMs\x12\x19\n" +
-	"\bretry_ms\x18\v \x01(\rR\aretryMs\"\xa4\x03\n" +
+	"\bretry_ms\x18\v \x01(\rR\aretryMs\x12\x1a\n" +
+	"\bplatform\x18\x0e \x01(\tR\bplatform\"\xa4\x03\n" +
 	"\fRenewRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x1b\n" +
 	"\tgrpc_addr\x18\x02 \x01(\tR\bgrpcAddr\x12\x19\n" +
@@ -1288,12 +1307,13 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\vMendRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
 	"\abuckets\x18\x02 \x03(\rR\abuckets\x12'\n" +
-	"\x04held\x18\x03 \x03(\v2\x13.oort.logic.v1.HeldR\x04held\"T\n" +
+	"\x04held\x18\x03 \x03(\v2\x13.oort.logic.v1.HeldR\x04held\"p\n" +
 	"\x04Held\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\x04R\x04link\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x10\n" +
 	"\x03mid\x18\x03 \x01(\x03R\x03mid\x12\x14\n" +
-	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\"g\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1a\n" +
+	"\bplatform\x18\x05 \x01(\tR\bplatform\"g\n" +
 	"\tMendReply\x12'\n" +
 	"\x04lost\x18\x01 \x03(\v2\x13.oort.logic.v1.HeldR\x04lost\x121\n" +
 	"\tstrangers\x18\x02 \x03(\v2\x13.oort.logic.v1.HeldR\tstrangers\"&\n" +

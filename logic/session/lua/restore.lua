@@ -1,22 +1,23 @@
 -- Makes a link that lives at its comet the session of its key again, at the
 -- epoch that it has, unless a later login has the key, or had it.
 -- KEYS: session, tombstone of the link, roster of its server
--- ARGV: mid, link, server, epoch, TTL in ms, key, name of a roster without its
---   server
+-- ARGV: mid, link, server, platform ("p": unknown), epoch, TTL in ms, key, name
+--   of a roster without its server
 -- Returns who has the key then, and whom that replaced now; nil if the link is
 -- gone. A loser is not named again when this is repeated: its comet finds that
 -- its roster lacks it.
 if redis.call('EXISTS', KEYS[2]) == 1 then
   return false
 end
-local mid, link, server, epoch, ttl, key, rosters = unpack(ARGV)
-local rest, before = ' p', ''
+local mid, link, server, platform, epoch, ttl, key, rosters = unpack(ARGV)
+local rest, before = ' ' .. platform, ''
 local old = redis.call('GET', KEYS[1])
 if old then
-  local first, epoch2, link2, server2, platform, more =
+  local first, epoch2, link2, server2, platform2, more =
     string.match(old, '^((%d+) %-?%d+ (%d+) (%S+) (%S+))(.*)$')
   if first and link2 == link and server2 == server then
-    rest, before = ' ' .. platform, more
+    before = more
+    if platform == 'p' then rest = ' ' .. platform2 end
   elseif tonumber(string.match(old, '^%d+')) >= tonumber(epoch) then
     return old
   elseif first then

@@ -39,8 +39,8 @@ func (s *storeTest) restored(session logic.Session) logic.RestoreResult {
 	return results[0]
 }
 
-// restoreWhatIsThere changes nothing, not even the platform, which a comet
-// does not know.
+// restoreWhatIsThere changes nothing, not even the platform if the comet does
+// not know it.
 func (s *storeTest) restoreWhatIsThere() {
 	r := s.Store.Connect(context.Background(), []logic.Login{{
 		Key: s.key("a"), Mid: s.mid(1), Server: c1, Link: 1, Platform: "i os%-~",
@@ -55,7 +55,7 @@ func (s *storeTest) restoreWhatIsThere() {
 }
 
 func (s *storeTest) restoreWhatWasLost() {
-	a := logic.Session{Key: s.key("a"), Mid: s.mid(1), Server: c1, Link: 1, Epoch: 1000}
+	a := logic.Session{Key: s.key("a"), Mid: s.mid(1), Server: c1, Link: 1, Epoch: 1000, Platform: "web"}
 	if got := s.restored(a); got != (logic.RestoreResult{}) {
 		s.Errorf("restored: %+v", got)
 	}
