@@ -36,13 +36,15 @@ generated: ## Check that the generated code is what the .proto files say.
 race: ## Run all tests with the race detector.
 	$(GO) test $(TESTFLAGS) ./...
 
-.PHONY: engines
-engines: need ## Run the end-to-end tests on the engines that make test leaves out.
-	OORT_TEST_ENGINES=gnet,netpoll $(GO) test $(TESTFLAGS) -run 'Deliver|Drain' ./deploy/e2e
+# Those that make test leaves out; a spec may carry options.
+ENGINES ?= uring gnet netpoll std epoll+edge epoll+locked epoll+private
 
-.PHONY: autobahn
-autobahn: ## Run Autobahn|Testsuite against the echo server on every engine; needs Python 2.7.
-	@GO="$(GO)" deploy/autobahn.sh
+.PHONY: engines
+engines: need ## Run all end-to-end tests on each of ENGINES: those that make test leaves out.
+	@for e in $(ENGINES); do \
+		echo "engine $$e"; \
+		OORT_TEST_ENGINES=$$e $(GO) test $(TESTFLAGS) ./deploy/e2e || exit 1; \
+	done
 
 .PHONY: generate
 generate: ## Generate code from the .proto files; installs protoc by apt and plugins into ./bin.

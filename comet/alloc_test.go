@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/comet/room"
+	"github.com/oortim/oort/comet/wheel"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/ident"
@@ -72,5 +74,57 @@ func TestHeartbeatAllocatesNothing(t *testing.T) {
 		if n != 0 || l.wrote == 0 {
 			t.Errorf("%s: %v allocations a heartbeat, %d bytes written", name, n, l.wrote)
 		}
+	}
+}
+
+// TestIdleAllocatesNothing: a turn of a loop whose links do nothing, with all
+// their deadlines in the wheel.
+func TestIdleAllocatesNothing(t *testing.T) {
+	b := lone(t, &idle{}, link.StageTCP)
+	for slot := range uint32(10_000) {
+		id := poller.ID{Slot: slot, Gen: 1}
+		b.OnOpen(id, poller.Conn{})
+		r := b.at(id)
+		r.state, r.heartbeat = live, 1<<20
+		b.fresh--
+		if !b.joinRoom(r, ident.Room("live://1")) {
+			t.Fatal("not joined")
+		}
+		b.rearm(r)
+	}
+	now := time.Now()
+	b.OnTurn(now)
+	n := testing.AllocsPerRun(100, func() {
+		now = now.Add(wheel.Tick)
+		b.OnTurn(now)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations a turn", n)
+	}
+}
+
+// TestPushToFewAllocatesNothing: nor does a room push through the owner's side
+// of rooms with few members.
+func TestPushToFewAllocatesNothing(t *testing.T) {
+	l := &idle{}
+	b := lone(t, l, link.StageTCP)
+	for slot := range uint32(3) {
+		id := poller.ID{Slot: slot, Gen: 1}
+		b.OnOpen(id, poller.Conn{})
+		r := b.at(id)
+		r.state, r.heartbeat, r.enc = live, 1000, room.Encoding(slot%2)
+		b.joinRoom(r, ident.Room("live://1"))
+	}
+	m := room.NewMsg(1000, make([]byte, 30), ledger.Chat, 0)
+	m.Trace = ledger.NewTrace(0)
+	now := time.Now()
+	n := testing.AllocsPerRun(100, func() {
+		for range 3 {
+			b.rooms.Push("live://1", m)
+		}
+		b.OnTurn(now)
+	})
+	if n != 0 || l.wrote == 0 {
+		t.Errorf("%v allocations a push, %d bytes written", n, l.wrote)
 	}
 }

@@ -15,7 +15,7 @@ func (b *bucket) ask(r *record, f *frame.Frame) {
 		b.end(r, ReasonOverloaded)
 		return
 	}
-	r.state, r.authSeq = asking, f.Seq
+	r.state, r.auth = asking, f.Seq
 	b.auths++
 	b.asking[r.number] = struct{}{}
 	b.loop.Pause(r.id)
@@ -76,9 +76,10 @@ func (b *bucket) denied(r *record, c *Connected) {
 func (b *bucket) welcome(r *record, c *Connected) {
 	b.fresh--
 	r.state, r.mid, r.epoch = live, c.Mid, c.Epoch
-	r.setKey(c.Key)
+	b.setKey(r, c.Key)
 	b.m.live.Add(1)
 	b.digest(r)
+	b.surge.letIn++
 	r.heard = b.tick()
 	r.heartbeat = ticks(b.s.cfg.Times.Heartbeat)
 	if c.Heartbeat > 0 {
@@ -97,7 +98,8 @@ func (b *bucket) welcome(r *record, c *Connected) {
 		return
 	}
 	b.rearm(r)
-	b.answer(r, frame.OpAuthReply, r.authSeq, nil)
+	b.answer(r, frame.OpAuthReply, r.auth, nil)
+	r.auth = b.named.number(c.Platform)
 }
 
 // enter puts the key into the process directory; the earlier login of the key

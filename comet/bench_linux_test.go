@@ -26,6 +26,15 @@ type crowd struct {
 
 func gather(b *testing.B, links int) *crowd {
 	c := &crowd{rig: open(b, engines.Names()[0], func(cfg *Config) { cfg.Loops = 1 })}
+	b.Cleanup(func() { c.hangUp(b) })
+	c.join(b, links, "live://1")
+	c.drain()
+	c.findInner(c.engine.Addrs()[0].(*net.TCPAddr).Port, links)
+	return c
+}
+
+// join opens so many links to a room.
+func (c *crowd) join(b *testing.B, links int, room string) {
 	port := c.engine.Addrs()[0].(*net.TCPAddr).Port
 	for i := range links {
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -36,24 +45,23 @@ func gather(b *testing.B, links int) *crowd {
 		if err := syscall.Connect(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port}); err != nil {
 			b.Fatal(err)
 		}
-		auth := fmt.Sprintf(`{"mid":1,"key":"k%d","room_id":"live://1"}`, i)
+		auth := fmt.Sprintf(`{"mid":1,"key":"k%d","room_id":%q}`, i, room)
 		if _, err := syscall.Write(fd, frame.Append(nil, frame.OpAuth, 1, []byte(auth))); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.Cleanup(func() {
-		for _, fd := range c.clients {
-			syscall.Close(fd)
-		}
-		until(b, "all are gone", func() bool { return c.logic.online() == 0 })
-	})
 	until(b, "all are live", func() bool { return c.live() == int64(links) })
 	for _, fd := range c.clients {
 		_ = syscall.SetNonblock(fd, true)
 	}
-	c.drain()
-	c.findInner(port, links)
-	return c
+}
+
+// hangUp closes the bare clients.
+func (c *crowd) hangUp(b *testing.B) {
+	for _, fd := range c.clients {
+		syscall.Close(fd)
+	}
+	until(b, "all are gone", func() bool { return c.logic.online() <= 1 })
 }
 
 // findInner finds the comet's ends among the descriptors of this process.
@@ -75,9 +83,11 @@ func (c *crowd) findInner(port, links int) {
 }
 
 // drain empties the clients' receive buffers.
-func (c *crowd) drain() {
+func (c *crowd) drain() { drainAll(c.clients) }
+
+func drainAll(clients []int) {
 	buf := make([]byte, 64<<10)
-	for _, fd := range c.clients {
+	for _, fd := range clients {
 		for {
 			if n, err := syscall.Read(fd, buf); n <= 0 || err != nil {
 				break

@@ -2,18 +2,22 @@ package comet
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"time"
 	"unsafe"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/pushpb"
 )
 
 // A link costs its record, whoever it is: 1M links are this many MB.
 func TestRecordIsSmall(t *testing.T) {
-	if n := unsafe.Sizeof(record{}); n > 208 {
+	if n := unsafe.Sizeof(record{}); n > 144 {
 		t.Errorf("a record takes %d bytes", n)
 	}
 }
@@ -76,7 +80,39 @@ func TestOutboxForgetsWhatItSent(t *testing.T) {
 	for b.outs[0] != nil {
 		b.OnWritable(id)
 	}
-	if !bytes.Equal(l.got, want) || b.m.dropped[delivered].Load() != pushed {
-		t.Errorf("%d bytes got of %d, %d pushes counted of %d", len(l.got), len(want), b.m.dropped[delivered].Load(), pushed)
+	if !bytes.Equal(l.got, want) || b.m.ends[ledger.Delivered][0].Load() != pushed {
+		t.Errorf("%d bytes got of %d, %d pushes counted of %d", len(l.got), len(want), b.m.ends[ledger.Delivered][0].Load(), pushed)
 	}
+}
+
+// Keys of every length are found, compared whole, and forgotten: the short ones
+// lie in the record, the long ones beside it.
+func TestKeysOfEveryLength(t *testing.T) {
+	each(t, func(t *testing.T, engine string) {
+		r := open(t, engine, func(c *Config) { c.Loops = 1 })
+		long := strings.Repeat("k", ident.MaxKey)
+		var peers []*peer
+		for n := 1; n <= ident.MaxKey; n++ {
+			p := r.dial(n%2 == 0)
+			p.auth(long[:n], "")
+			peers = append(peers, p)
+		}
+		for i, p := range peers {
+			key := long[:i+1]
+			if o := r.push(&pushpb.Push{Kind: pushpb.Kind_KIND_KEYS, Keys: []string{key}, Op: 1000, Body: []byte(key)}); o.Links != 1 {
+				t.Fatalf("key of %d bytes: %+v", i+1, o)
+			}
+			p.want(1000, 0, key)
+		}
+		again := r.dial(false)
+		again.auth(long, "")
+		peers[ident.MaxKey-1].wantEnd(ReasonReplaced)
+		for _, p := range append(peers, again) {
+			p.Close()
+		}
+		until(t, "all are forgotten", func() bool { return r.links.Load() == 0 && r.logic.online() == 0 })
+		if err := r.Stop(t.Context()); err != nil || len(r.buckets[0].longKeys) != 0 {
+			t.Errorf("%v; %d keys left", err, len(r.buckets[0].longKeys))
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/comet/slab"
@@ -22,38 +23,43 @@ type bucket struct {
 	m    *meters
 
 	// owned by the loop
-	links   slab.Slab[record]
-	slots   uint32 // one above the highest slot ever used
-	wheel   *wheel.Wheel
-	parts   link.Parts
-	sets    *room.Sets
-	rooms   *room.Table
-	outs    map[uint32]*outbox
-	origins map[uint32]string // of upgrades that have not authenticated yet
-	spare   []*outbox
-	young   []poller.ID         // links that came, oldest first, with all that are fresh
-	fresh   int                 // links that are not authenticated
-	auths   int                 // connects under way
-	asking  map[uint64]struct{} // the links that these are for, by number
-	casts   []*cast
-	leave   *farewell
-	buf     []byte // scratch for replies
-	told    room.Stats
-	clock   time.Time // of this turn
-	ticked  bool      // clock is of this turn
-	number  uint64    // of the last link
-	rng     *rand.Rand
+	links    slab.Slab[record]
+	slots    uint32 // one above the highest slot ever used
+	wheel    *wheel.Wheel
+	parts    link.Parts
+	sets     *room.Sets
+	rooms    *room.Table
+	outs     map[uint32]*outbox
+	boxed    int                  // bytes in outs
+	longKeys map[uint32]ident.Key // by slot, see inlineKey
+	origins  map[uint32]string    // of upgrades that have not authenticated yet
+	spare    []*outbox
+	young    []poller.ID // links that came, oldest first, with all that are fresh
+	fresh    int         // links that are not authenticated
+	surge    surge
+	auths    int                 // connects under way
+	asking   map[uint64]struct{} // the links that these are for, by number
+	named    platforms
+	casts    []*cast
+	leave    *farewell
+	buf      []byte       // scratch for replies
+	one      [1]*room.Msg // scratch for one push
+	told     room.Stats
+	clock    time.Time // of this turn
+	ticked   bool      // clock is of this turn
+	number   uint64    // of the last link
+	rng      *rand.Rand
 }
 
 func newBucket(s *Server, l poller.Loop) *bucket {
 	b := &bucket{
 		s: s, loop: l, m: s.meters[l.Index()],
 		wheel: wheel.New(s.start), sets: room.NewSets(), outs: map[uint32]*outbox{}, origins: map[uint32]string{},
-		asking: map[uint64]struct{}{},
-		rng:    rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
+		asking:   map[uint64]struct{}{},
+		longKeys: map[uint32]ident.Key{},
+		rng:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
-	unixMicro := func() int64 { return b.now().UnixMicro() }
-	b.rooms = room.NewTable(l, b, b.sets, s.cfg.Limits.Room, unixMicro)
+	b.rooms = room.NewTable(l, b, b.sets, s.cfg.Limits.Room, time.Now)
 	return b
 }
 
@@ -90,7 +96,7 @@ func (b *bucket) OnOpen(id poller.ID, c poller.Conn) {
 	b.number++
 	b.fresh++
 	*r = record{
-		id: id, state: young, listener: uint8(c.Listener), born: b.tick(), heard: b.tick(), refilled: b.tick(),
+		id: id, state: young, listener: uint8(c.Listener), born: b.tick(), heard: b.tick(),
 		tokens: uint32(b.s.cfg.Limits.Burst) * tokensAFrame,
 		number: b.lastNumber(),
 		dec:    link.NewDecoder(role, b.s.cfg.Proxy != nil),
@@ -189,6 +195,7 @@ func (b *bucket) OnClose(id poller.ID, err error) {
 	b.dropOutbox(r)
 	b.parts.Forget(id.Slot)
 	delete(b.origins, id.Slot)
+	delete(b.longKeys, id.Slot)
 	b.wheel.Clear(id.Slot)
 	b.s.links.Add(-1)
 	b.m.closed[r.reason].Add(1)
@@ -224,7 +231,7 @@ func (b *bucket) withdraw(r *record, why Reason) {
 	was := r.state
 	r.state, r.reason = leaving, why
 	if name := b.rooms.In(r.id); name != "" {
-		b.leaveRoom(r, name, room.OwedClosed)
+		b.leaveRoom(r, name, ledger.Closed)
 	}
 	b.sets.Release(r.set)
 	r.set = 0
@@ -241,7 +248,7 @@ func (b *bucket) withdraw(r *record, why Reason) {
 	case live:
 		b.m.live.Add(-1)
 		b.digest(r)
-		k := r.keyString()
+		k := b.keyOf(r)
 		b.s.keys.remove(k, place{loop: uint32(b.loop.Index()), id: r.id, epoch: r.epoch})
 		b.s.pump.disconnect(Disconnect{Link: r.number, Key: k, Mid: r.mid, Epoch: r.epoch})
 	}
@@ -256,7 +263,13 @@ func (b *bucket) retry(why Reason) int {
 		return -1
 	}
 	least := int(b.s.cfg.Times.Retry / time.Millisecond)
-	return least + b.rng.IntN(2*least+1)
+	width := 2 * least
+	if why == ReasonOverloaded || why == ReasonUnavailable {
+		b.surge.turn(b.tick(), ticks(b.s.cfg.Times.Retry))
+		b.surge.turnedAway++
+		width *= b.surge.factor()
+	}
+	return least + b.rng.IntN(width+1)
 }
 
 // deadline is the next time, in ticks, at which the link ends if nothing
@@ -300,11 +313,8 @@ func (b *bucket) expire(slot uint32) {
 func (b *bucket) OnTurn(now time.Time) time.Duration {
 	b.clock, b.ticked = now, true
 	b.wheel.Advance(now, b.expire)
-	b.rooms.Flush()
-	wait := b.wheel.Wait(now)
-	if d := b.broadcast(now); d >= 0 && (wait < 0 || d < wait) {
-		wait = d
-	}
+	wait := sooner(b.wheel.Wait(now), b.rooms.Flush())
+	wait = sooner(wait, b.broadcast(now))
 	b.trimYoung()
 	b.publish()
 	b.ticked = false
@@ -314,11 +324,11 @@ func (b *bucket) OnTurn(now time.Time) time.Duration {
 // publish moves the rooms' counters to where metrics read them.
 func (b *bucket) publish() {
 	now := b.rooms.Stats()
-	if now == b.told {
+	if *now == b.told {
 		return
 	}
-	b.m.addRooms(now, b.told)
-	b.told = now
+	b.m.addRooms(now, &b.told)
+	b.told = *now
 }
 
 // OnStop has nothing left to do: every link has been closed.
@@ -340,7 +350,8 @@ func (b *bucket) upToDate(r *record) bool { return !r.stalled && !r.hasOut }
 
 // leaveRoom takes the link out of its room; the rest of a block that it has
 // begun becomes the first of its outbox.
-func (b *bucket) leaveRoom(r *record, name ident.Room, why func(*room.Stats) *uint64) {
+func (b *bucket) leaveRoom(r *record, name ident.Room, why ledger.Outcome) {
+	b.tellRoomGap(r, name)
 	rest, begun := b.rooms.Leave(r.id, why)
 	b.s.rooms.Add(int64(b.s.census.add(name, b.loop.Index(), -1)))
 	b.prepend(r, rest, begun)

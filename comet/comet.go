@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/ident"
@@ -55,6 +56,7 @@ type Server struct {
 	sources  *sources
 	marks    marks
 	ids      memory
+	traces   *ledger.Log
 	messages messages
 
 	links, rooms           atomic.Int64
@@ -70,6 +72,9 @@ type Server struct {
 	stopped sync.Once
 }
 
+// traceFor is how long it can be asked what became of a message.
+const traceFor = 10 * time.Minute
+
 // Open listens and starts to serve. The comet registers at logic in the
 // background; links that come before wait.
 func Open(cfg Config, logic Logic) (*Server, error) {
@@ -82,6 +87,7 @@ func Open(cfg Config, logic Logic) (*Server, error) {
 		decode:  link.Limits{Frame: cfg.Limits.Frame, Head: cfg.Limits.Head},
 		keys:    newDirectory(),
 		census:  newCensus(cfg.Loops),
+		traces:  ledger.NewLog(cfg.Limits.Traces, traceFor),
 		sources: newSources(cfg.Limits.SourceLinks, cfg.Limits.SourceRate),
 		buckets: make([]*bucket, cfg.Loops),
 	}

@@ -57,6 +57,9 @@ type Limits struct {
 	// Outbox bounds the bytes that wait for one link outside its room: replies
 	// and direct pushes. Zero means 64 KiB.
 	Outbox int
+	// Outboxes bounds what waits in all outboxes of a loop together, however
+	// many links are slow. Zero means 64 MiB.
+	Outboxes int
 	// Rooms in all. Zero means 1,000,000. At the limit a join of a new room
 	// is refused.
 	Rooms int
@@ -77,6 +80,9 @@ type Limits struct {
 	SourceRate  int
 	// Room are the limits of rooms.
 	Room room.Limits
+	// Traces is how many of the last messages can be asked what became of them.
+	// Zero means 16,384, about 5 MB.
+	Traces int
 	// Head are the limits of a WebSocket upgrade.
 	Head ws.HeadLimits
 	// Queued bounds the bytes of pushes that wait for one loop. Zero means
@@ -99,7 +105,8 @@ type Times struct {
 	// means 1 s.
 	Linger time.Duration
 	// Retry is the least advice on when to come back; the advice is drawn
-	// between it and three times as much. Zero means 2 s.
+	// between it and three times as much, or up to 33 times while more links
+	// are turned away than let in. Zero means 2 s.
 	Retry time.Duration
 	// Renew is the time between renewals of the lease. Zero means 3 s.
 	Renew time.Duration
@@ -150,11 +157,13 @@ func check[T int | time.Duration](rows []limit[T]) error {
 
 func (l *Limits) fill() error {
 	const big = 1 << 30
-	return check([]limit[int]{
+	return errors.Join(check([]limit[int]{
+		{"limit of traces", &l.Traces, 16 << 10, 1, 1 << 24},
 		{"limit of links", &l.Links, 1_000_000, 1, big},
 		{"limit of a frame", &l.Frame, 4<<10 + 16, 128, 1 << 20},
 		{"limit of bytes before auth", &l.Early, 16 << 10, 256, 1 << 20},
 		{"limit of an outbox", &l.Outbox, 64 << 10, 4 << 10, big},
+		{"limit of outboxes", &l.Outboxes, 64 << 20, 64 << 10, big},
 		{"limit of rooms", &l.Rooms, 1_000_000, 1, big},
 		{"limit of accepts", &l.Accepts, 128, 1, 4096},
 		{"limit of auths", &l.Auths, 4096, 1, big},
@@ -164,7 +173,15 @@ func (l *Limits) fill() error {
 		{"limit of links a source", &l.SourceLinks, 0, 0, big},
 		{"rate of connects a source", &l.SourceRate, 0, 0, big},
 		{"limit of queued bytes", &l.Queued, 64 << 20, 1 << 20, big},
-	})
+		{"limit of a room's pending bytes", &l.Room.Pending, 1 << 20, 4 << 10, big},
+		{"limit of pending bytes", &l.Room.Waiting, 64 << 20, 1 << 20, big},
+		{"limit of a ring", &l.Room.Ring, 1 << 20, 4 << 10, big},
+		{"limit of rings", &l.Room.Rings, 64 << 20, 1 << 20, big},
+		{"limit of a batch", &l.Room.Batch, 16 << 10, 128, 1 << 20},
+	}), check([]limit[time.Duration]{
+		{"age of a ring's blocks", &l.Room.Age, 30 * time.Second, time.Second, time.Hour},
+		{"latency by merging", &l.Room.MaxLatency, 250 * time.Millisecond, time.Millisecond, time.Minute},
+	}))
 }
 
 func (t *Times) fill() error {

@@ -45,7 +45,9 @@ type tableLogic struct {
 	sessions map[ident.Key]Connect
 	epochs   map[ident.Key]uint64
 	mids     map[ident.Key]int64
-	compares bool // tells digests at renewals
+	restored map[ident.Key]string // platforms, as Mend heard of them
+	mended   map[ident.Key]int    // how often Mend heard of them
+	compares bool                 // tells digests at renewals
 	left     bool
 	connects int
 	hold     chan struct{} // if not nil, connects wait for it
@@ -56,14 +58,15 @@ type tableLogic struct {
 }
 
 func newTableLogic() *tableLogic {
-	return &tableLogic{sessions: map[ident.Key]Connect{}, epochs: map[ident.Key]uint64{}, mids: map[ident.Key]int64{}}
+	return &tableLogic{sessions: map[ident.Key]Connect{}, epochs: map[ident.Key]uint64{}, mids: map[ident.Key]int64{}, restored: map[ident.Key]string{}, mended: map[ident.Key]int{}}
 }
 
 type authBody struct {
-	Mid     int64    `json:"mid"`
-	Key     string   `json:"key"`
-	Room    string   `json:"room_id"`
-	Accepts []uint32 `json:"accepts"`
+	Mid      int64    `json:"mid"`
+	Key      string   `json:"key"`
+	Room     string   `json:"room_id"`
+	Accepts  []uint32 `json:"accepts"`
+	Platform string   `json:"platform"`
 }
 
 func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Disconnect) ([]Connected, error) {
@@ -110,7 +113,7 @@ func (l *tableLogic) connectLocked(c Connect) Connected {
 	}
 	l.epoch = max(l.epoch, c.SeenEpoch) + 1
 	l.sessions[ident.Key(a.Key)], l.epochs[ident.Key(a.Key)], l.mids[ident.Key(a.Key)] = c, l.epoch, a.Mid
-	return Connected{Mid: a.Mid, Key: ident.Key(a.Key), Room: ident.Room(a.Room), Accepts: a.Accepts, AcceptsAll: a.Accepts == nil, Epoch: l.epoch}
+	return Connected{Mid: a.Mid, Key: ident.Key(a.Key), Room: ident.Room(a.Room), Accepts: a.Accepts, AcceptsAll: a.Accepts == nil, Epoch: l.epoch, Platform: a.Platform}
 }
 
 // pause lets connects wait until the channel is closed.
@@ -195,7 +198,12 @@ func (l *tableLogic) Mend(_ context.Context, buckets []int, held []Held) (m Mend
 			m.Lost = append(m.Lost, h)
 			continue
 		}
+		if l.sessions[h.Key].Link != h.Link {
+			m.Missing++
+		}
+		l.mended[h.Key]++
 		l.sessions[h.Key], l.epochs[h.Key], l.mids[h.Key] = Connect{Link: h.Link}, h.Epoch, h.Mid
+		l.restored[h.Key] = h.Platform
 	}
 	for k, c := range l.sessions {
 		if slices.Contains(buckets, roster.Bucket(k)) && !known[c.Link] {
@@ -317,7 +325,16 @@ func (r *rig) push(p *pushpb.Push) Outcome {
 }
 
 func (r *rig) pushRoom(room string, op int32, body string) Outcome {
-	return r.push(&pushpb.Push{Kind: pushpb.Kind_KIND_ROOM, Room: room, Op: op, Body: []byte(body)})
+	return r.push(&pushpb.Push{Kind: pushpb.Kind_KIND_ROOM, Room: room, Op: op, Body: []byte(body), Lane: pushpb.Lane_LANE_CHAT})
+}
+
+// crowd fills a room with members that want nothing, so that it is a large one
+// on the only loop.
+func (r *rig) crowd(room string) {
+	r.t.Helper()
+	for i := range 5 {
+		r.dial(false).auth(fmt.Sprint("crowd", i), room, 100)
+	}
 }
 
 // peer is a client over one plain socket.

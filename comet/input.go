@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/link"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/comet/wheel"
@@ -31,7 +32,7 @@ func (b *bucket) OnData(id poller.ID, in []byte) (used int) {
 			break
 		}
 		if n == 0 {
-			if r.state == young && int(r.early)+len(in)-used > b.s.cfg.Limits.Early {
+			if r.state == young && int(r.auth)+len(in)-used > b.s.cfg.Limits.Early {
 				b.end(r, ReasonEarlyBytes)
 			}
 			break
@@ -61,13 +62,13 @@ func (b *bucket) refuse(r *record, err error) {
 
 // reject answers a bad upgrade in HTTP.
 func (b *bucket) reject(r *record, bad *ws.RejectError) {
-	b.send(r, ws.AppendReject(nil, bad), false)
+	b.send(r, ws.AppendReject(nil, bad))
 	b.endWith(r, ReasonBadUpgrade, 0, 0)
 }
 
 func (b *bucket) event(r *record, ev *link.Event, n int) {
 	if r.state == young {
-		if r.early += uint32(n); int(r.early) > b.s.cfg.Limits.Early {
+		if r.auth += uint32(n); int(r.auth) > b.s.cfg.Limits.Early {
 			b.end(r, ReasonEarlyBytes)
 			return
 		}
@@ -114,7 +115,7 @@ func (b *bucket) upgrade(r *record, q *ws.Request) {
 	}
 	r.enc = room.WebSocket
 	b.buf = ws.AppendAccept(b.buf[:0], q)
-	b.send(r, b.buf, false)
+	b.send(r, b.buf)
 	if q.HasOrigin {
 		b.origins[r.id.Slot] = q.Origin
 	}
@@ -127,7 +128,7 @@ func (b *bucket) pong(r *record, payload []byte) {
 		return
 	}
 	b.buf = ws.AppendFrame(b.buf[:0], ws.OpPong, payload)
-	b.send(r, b.buf, false)
+	b.send(r, b.buf)
 }
 
 // closing answers a client's close frame with the same code.
@@ -143,9 +144,9 @@ func (b *bucket) closing(r *record, payload []byte) {
 // has none left.
 func (b *bucket) spend(r *record, n uint32) bool {
 	now := b.tick()
-	more := uint64(now-r.refilled) * uint64(b.s.cfg.Limits.Rate) * uint64(wheel.Tick/tokenTime)
+	more := uint64(now-r.heard) * uint64(b.s.cfg.Limits.Rate) * uint64(wheel.Tick/tokenTime)
 	r.tokens = uint32(min(uint64(r.tokens)+more, uint64(b.s.cfg.Limits.Burst)*tokensAFrame))
-	r.refilled, r.heard = now, now
+	r.heard = now
 	if r.tokens < n*tokensAFrame {
 		b.end(r, ReasonFlood)
 		return false
@@ -219,7 +220,7 @@ func (b *bucket) changeRoom(r *record, f *frame.Frame) {
 	}
 	if old := b.rooms.In(r.id); old != name {
 		if old != "" {
-			b.leaveRoom(r, old, room.OwedLeft)
+			b.leaveRoom(r, old, ledger.Left)
 		}
 		if name != "" && !b.joinRoom(r, name) {
 			b.end(r, ReasonOverloaded)
@@ -254,12 +255,10 @@ func (b *bucket) changeAccepts(r *record, f *frame.Frame) {
 func (b *bucket) wantOps(r *record, next room.Accepts) {
 	old := r.set
 	r.set = b.sets.Intern(next)
-	rest, begun, missed := b.rooms.Change(r.id, r.set, b.upToDate(r))
+	rest, begun, gap := b.rooms.Change(r.id, r.set, b.upToDate(r))
 	b.prepend(r, rest, begun)
 	b.sets.Release(old)
-	if missed > 0 {
-		b.tellGap(r, b.rooms.In(r.id), missed)
-	}
+	b.tellGap(r, b.rooms.In(r.id), &gap)
 }
 
 // parseOps reads ops separated by commas.

@@ -63,6 +63,7 @@ func (l *lease) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.s.cfg.Times.Sessions)
 	defer cancel()
 	l.counter++
+	l.s.traces.Trim(time.Now())
 	begun := time.Now()
 	r, own := l.s.report(l.counter), l.s.digests()
 	got, err := l.s.logic.Renew(ctx, r)

@@ -106,6 +106,7 @@ type Held struct {
 type Mended struct {
 	Lost      []Held // their key belongs to a later login: to be closed
 	Strangers []Held // stored for this comet, but not among those held
+	Missing   int    // of those held, had no session and have one again
 }
 
 // Message is what a client sent with op 4. Body is the receiver's.

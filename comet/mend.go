@@ -107,30 +107,47 @@ func (m *mender) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case list := <-m.due:
-			if err := m.mendAll(ctx, list); err != nil && ctx.Err() == nil {
+			if err := m.round(ctx, list); err != nil && ctx.Err() == nil {
 				m.s.cfg.Log.Warn("sessions not mended; what differs comes again", "error", err)
 			}
 		}
 	}
 }
 
-func (m *mender) mendAll(ctx context.Context, list []int) error {
+// round mends what differs. If sessions were missing, the store has lost
+// writes; those of hints by mid lie elsewhere and are in no digest, so all that
+// is held here is written again.
+func (m *mender) round(ctx context.Context, list []int) error {
+	missing, err := m.mendAll(ctx, list)
+	if err != nil || missing == 0 || len(list) == roster.Buckets {
+		return err
+	}
+	all := make([]int, roster.Buckets)
+	for b := range all {
+		all[b] = b
+	}
+	_, err = m.mendAll(ctx, all)
+	return err
+}
+
+func (m *mender) mendAll(ctx context.Context, list []int) (missing int, err error) {
 	for len(list) > 0 {
 		n := min(len(list), mendAtOnce)
-		if err := m.mend(ctx, list[:n]); err != nil {
-			return err
+		more, err := m.mend(ctx, list[:n])
+		if missing += more; err != nil {
+			return missing, err
 		}
 		list = list[n:]
 	}
-	return nil
+	return missing, nil
 }
 
 // mend lists some buckets and has them mended, as many at a time as make a
 // batch.
-func (m *mender) mend(ctx context.Context, list []int) error {
+func (m *mender) mend(ctx context.Context, list []int) (missing int, err error) {
 	held, err := m.s.muster(list)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for len(list) > 0 {
 		var batch []Held
@@ -139,24 +156,25 @@ func (m *mender) mend(ctx context.Context, list []int) error {
 			batch = append(batch, held[list[n]]...)
 			n++
 		}
-		if err := m.exchange(ctx, list[:n], batch); err != nil {
-			return err
+		more, err := m.exchange(ctx, list[:n], batch)
+		if missing += more; err != nil {
+			return missing, err
 		}
 		m.buckets.Add(uint64(n))
 		list = list[n:]
 	}
-	return nil
+	return missing, nil
 }
 
-func (m *mender) exchange(ctx context.Context, buckets []int, held []Held) error {
+func (m *mender) exchange(ctx context.Context, buckets []int, held []Held) (missing int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, m.s.cfg.Times.Sessions)
 	defer cancel()
 	got, err := m.s.logic.Mend(ctx, buckets, held)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	m.evict(got.Lost)
-	return m.confront(got.Strangers)
+	return got.Missing, m.confront(got.Strangers)
 }
 
 // evict closes links that lost their key, if they still are who they were.
@@ -241,7 +259,9 @@ func (b *bucket) answerMuster(q *muster) {
 			continue
 		}
 		if at := roster.Bucket(b.keyOf(r)); q.want[at] { // this key stays on the stack
-			q.held[at] = append(q.held[at], Held{Link: r.number, Key: b.keyOf(r), Mid: r.mid, Epoch: r.epoch})
+			q.held[at] = append(q.held[at], Held{
+				Link: r.number, Key: b.keyOf(r), Mid: r.mid, Epoch: r.epoch, Platform: b.named.name(r.auth),
+			})
 		}
 	}
 	q.more <- q.from < b.slots

@@ -40,13 +40,73 @@ func TestMendLoss(t *testing.T) {
 		clear(r.logic.epochs)
 		r.logic.mu.Unlock()
 		late := r.dial(false)
-		late.auth("late", "")
+		late.send(7, 1, `{"key":"late","platform":"tv"}`)
+		late.want(8, 1, "")
+		r.logic.mu.Lock()
+		delete(r.logic.sessions, "late")
+		r.logic.mu.Unlock()
 		until(t, "all are known again", func() bool { return r.logic.online() == n+1 && r.whole() })
 		if got := r.logic.epochOf("k7"); got != epoch {
 			t.Errorf("epoch %d, want %d", got, epoch)
 		}
+		r.logic.mu.Lock()
+		if tv, none := r.logic.restored["late"], r.logic.restored["k7"]; tv != "tv" || none != "" {
+			t.Errorf("platforms %q and %q", tv, none)
+		}
+		r.logic.mu.Unlock()
 		late.Close()
 		until(t, "one has gone", func() bool { return r.logic.online() == n && r.whole() })
+	})
+}
+
+// Platforms come back; more of them than are remembered are unknown.
+func TestPlatforms(t *testing.T) {
+	var p platforms
+	for i := range 2 * mostPlatforms {
+		want := fmt.Sprint("p", i%(mostPlatforms+5))
+		got := p.name(p.number(want))
+		if i%(mostPlatforms+5) >= mostPlatforms {
+			want = ""
+		}
+		if got != want {
+			t.Fatalf("%d: %q, want %q", i, got, want)
+		}
+	}
+	if p.number("") != 0 || p.name(0) != "" {
+		t.Error("the unknown has a name")
+	}
+}
+
+// Where one session was missing everything is written again, since more may be
+// lost than digests show; but not where there was one too many.
+func TestMendAllAfterLoss(t *testing.T) {
+	each(t, func(t *testing.T, engine string) {
+		r := openMending(t, engine)
+		const n = 40
+		for i := range n {
+			r.dial(false).auth(fmt.Sprint("k", i), "")
+		}
+		least := func() int {
+			r.logic.mu.Lock()
+			defer r.logic.mu.Unlock()
+			least := 1 << 30
+			for i := range n {
+				least = min(least, r.logic.mended[ident.Key(fmt.Sprint("k", i))])
+			}
+			return least
+		}
+		until(t, "all are known", func() bool { return r.logic.online() == n && r.whole() })
+		r.logic.mu.Lock()
+		r.logic.sessions["ghost"], r.logic.epochs["ghost"] = Connect{Link: 12345}, 1
+		r.logic.mu.Unlock()
+		until(t, "the ghost is gone", func() bool { return r.logic.online() == n })
+		if got := least(); got != 0 {
+			t.Errorf("a ghost had everything written again, %d times", got)
+		}
+		r.logic.mu.Lock()
+		delete(r.logic.sessions, "k3")
+		r.logic.mu.Unlock()
+		until(t, "all are written again", func() bool { return least() > 0 })
 	})
 }
 

@@ -64,7 +64,7 @@ const askedMost = 16
 // message hands a client's message on; its answer comes as a task. One that
 // cannot be taken is answered at once: what others do ends no link.
 func (b *bucket) message(r *record, f *frame.Frame) {
-	m := Message{Mid: r.mid, Key: r.keyString(), Room: b.rooms.In(r.id), Seq: f.Seq, Body: slices.Clone(f.Body)}
+	m := Message{Mid: r.mid, Key: b.keyOf(r), Room: b.rooms.In(r.id), Seq: f.Seq, Body: slices.Clone(f.Body)}
 	if r.asked == askedMost || !b.s.messages.hand(b.loop, r.id, m) {
 		b.answer(r, frame.OpMessageReply, f.Seq, []byte(notTaken))
 		return

@@ -5,26 +5,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/proto/roster"
 )
-
-// drop says how a message to one link ended. Together they are the ledger:
-// every message that reached a comet ends, for each link concerned, in one.
-type drop uint8
-
-const (
-	delivered   drop = iota // handed to the socket whole
-	dropSlow                // skipped by a member too far behind
-	dropFull                // the link's outbox was full
-	dropShed                // the room's pending bytes were over the limit
-	dropExpired             // waited past its time
-	dropClosed              // the link closed first
-	dropLeft                // the link left the room while lagging
-	dropCount
-)
-
-var dropNames = [dropCount]string{"delivered", "slow", "full", "shed", "expired", "closed", "left"}
 
 // meters are one loop's counters. Only the loop writes them, so an add meets no
 // other core; anybody may read.
@@ -32,7 +16,7 @@ type meters struct {
 	opened  atomic.Uint64
 	live    atomic.Int64
 	closed  [reasonCount]atomic.Uint64
-	dropped [dropCount]atomic.Uint64
+	ends    [ledger.Outcomes][ledger.Lanes]atomic.Uint64 // messages x links
 	refused [StatusUnavailable + 1]atomic.Uint64
 	roster  [roster.Buckets]atomic.Uint64 // digests of the links that are live
 	blocks  atomic.Uint64
@@ -40,13 +24,14 @@ type meters struct {
 	_       [64]byte // the next loop's are on another line
 }
 
-func (m *meters) addRooms(now, before room.Stats) {
-	m.dropped[delivered].Add(now.Delivered - before.Delivered)
-	m.dropped[dropSlow].Add(now.Slow - before.Slow)
-	m.dropped[dropShed].Add(now.Shed - before.Shed)
-	m.dropped[dropExpired].Add(now.Expired - before.Expired)
-	m.dropped[dropClosed].Add(now.Closed - before.Closed)
-	m.dropped[dropLeft].Add(now.Left - before.Left)
+func (m *meters) addRooms(now, before *room.Stats) {
+	for o := range now.Ends {
+		for lane, n := range now.Ends[o].Minus(before.Ends[o]) {
+			if n > 0 {
+				m.ends[o][lane].Add(n)
+			}
+		}
+	}
 	m.blocks.Add(now.Blocks - before.Blocks)
 	m.writes.Add(now.Writes - before.Writes)
 }
@@ -58,16 +43,25 @@ func (s *Server) opened() (n uint64) {
 	return n
 }
 
-// Ledger is how many messages × links ended how, by the names of the metric
-// oort_comet_messages_total.
-func (s *Server) Ledger() map[string]uint64 {
-	sums := map[string]uint64{}
+// Sums is how many messages × links ended how, since the comet started.
+func (s *Server) Sums() (sums ledger.Sums) {
 	for _, m := range s.meters {
-		for i := range m.dropped {
-			sums[dropNames[i]] += m.dropped[i].Load()
+		for o := range m.ends {
+			for lane := range m.ends[o] {
+				sums[o][lane] += m.ends[o][lane].Load()
+			}
 		}
 	}
 	return sums
+}
+
+// Ledger is Sums over all lanes, by the names of the outcomes.
+func (s *Server) Ledger() map[string]uint64 {
+	by := map[string]uint64{}
+	for o, counts := range s.Sums() {
+		by[ledger.Outcome(o).String()] = counts.Total()
+	}
+	return by
 }
 
 var (
@@ -75,7 +69,7 @@ var (
 	descRooms    = prometheus.NewDesc("oort_comet_rooms", "Rooms with members now.", nil, nil)
 	descOpened   = prometheus.NewDesc("oort_comet_opened_total", "Links accepted.", nil, nil)
 	descClosed   = prometheus.NewDesc("oort_comet_closed_total", "Links ended, by reason.", []string{"reason"}, nil)
-	descMessages = prometheus.NewDesc("oort_comet_messages_total", "Messages x links, by how they ended.", []string{"outcome"}, nil)
+	descMessages = prometheus.NewDesc("oort_comet_messages_total", "Messages x links, by how they ended.", []string{"outcome", "lane"}, nil)
 	descRefused  = prometheus.NewDesc("oort_comet_auth_refused_total", "Authentications refused, by status.", []string{"status"}, nil)
 	descBlocks   = prometheus.NewDesc("oort_comet_blocks_total", "Blocks sealed: one a room, cohort and flush.", nil, nil)
 	descWrites   = prometheus.NewDesc("oort_comet_room_writes_total", "Writes of blocks to links.", nil, nil)
@@ -120,8 +114,10 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	for i := ReasonNone + 1; i < reasonCount; i++ {
 		count(descClosed, closed[i], i.String())
 	}
-	for name, n := range s.Ledger() {
-		count(descMessages, n, name)
+	for o, counts := range s.Sums() {
+		for lane, n := range counts {
+			count(descMessages, n, ledger.Outcome(o).String(), ledger.LaneName(lane))
+		}
 	}
 	for i, name := range []string{StatusDenied: "denied", StatusInvalid: "invalid", StatusUnavailable: "unavailable"} {
 		if name != "" {

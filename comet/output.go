@@ -2,7 +2,9 @@ package comet
 
 import (
 	"slices"
+	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/frame"
@@ -20,9 +22,17 @@ import (
 type outbox struct {
 	buf  []byte
 	off  int   // bytes of buf that are sent
-	ends []int // where in buf a push ends, for the count
+	ends []end // where in buf pushes end, in order
 
-	missed uint64 // direct pushes that found it full, to be told when it is empty
+	// Pushes that found it full, to be told when it is empty.
+	missed     ledger.Counts // direct ones
+	roomMissed ledger.Counts // of the room that the link is in
+}
+
+// end is where in an outbox a push ends.
+type end struct {
+	at  int
+	msg *room.Msg
 }
 
 const (
@@ -33,41 +43,92 @@ const (
 // reply sends one frame of the protocol's own to r.
 func (b *bucket) reply(r *record, f []byte) {
 	b.buf = room.AppendFrame(b.buf[:0], r.enc, f)
-	if !b.send(r, b.buf, false) {
+	if !b.send(r, b.buf) {
 		b.end(r, ReasonSlow)
 	}
 }
 
-// Direct sends one push to a link alone. room.Owner.
-func (b *bucket) Direct(id poller.ID, m *room.Msg) {
-	if r := b.at(id); r != nil {
-		b.direct(r, m)
+// Busy is of room.Owner.
+func (b *bucket) Busy(id poller.ID) bool {
+	r := b.at(id)
+	return r != nil && !b.upToDate(r)
+}
+
+// Direct sends messages of a room to a link alone, in one write where its socket
+// takes it. room.Owner.
+func (b *bucket) Direct(id poller.ID, name ident.Room, lost *ledger.Counts, msgs []*room.Msg) {
+	r := b.at(id)
+	if lost.Total() > 0 {
+		b.insist(r, room.AppendGaps(nil, name, r.enc, lost))
+	}
+	if len(msgs) > 1 && b.upToDate(r) {
+		b.buf = room.AppendBlock(b.buf[:0], r.enc, msgs, b.s.cfg.Limits.Room.Batch)
+		b.send(r, b.buf, msgs...)
+		if cap(b.buf) > spareBytes {
+			b.buf = nil
+		}
+		return
+	}
+	for _, m := range msgs {
+		if !b.sendOne(r, m) {
+			b.open(r).roomMissed[m.Lane]++
+		}
 	}
 }
 
+// direct sends one push that is addressed to the link, or to all.
 func (b *bucket) direct(r *record, m *room.Msg) {
+	if !b.sendOne(r, m) {
+		b.open(r).missed[m.Lane]++
+	}
+}
+
+func (b *bucket) sendOne(r *record, m *room.Msg) bool {
 	b.buf = room.AppendFrame(b.buf[:0], r.enc, m.Frame)
-	if !b.send(r, b.buf, true) {
-		b.m.dropped[dropFull].Add(1)
-		b.outs[r.id.Slot].missed++
+	b.one[0] = m
+	if b.send(r, b.buf, b.one[:]...) {
+		return true
+	}
+	b.ended(m, ledger.Full)
+	return false
+}
+
+// ended counts the end of a push for one link.
+func (b *bucket) ended(m *room.Msg, how ledger.Outcome) {
+	b.m.ends[how][m.Lane].Add(1)
+	switch {
+	case m.Trace == nil:
+	case how == ledger.Delivered:
+		m.Trace.Deliver(1, time.Now())
+	default:
+		m.Trace.End(how, 1)
 	}
 }
 
 // tellGap tells a link, if it wants to know, that it missed messages of a room,
 // or direct ones where name is empty.
-func (b *bucket) tellGap(r *record, name ident.Room, missed uint64) {
-	if b.sets.At(r.set).Wants(uint32(frame.OpGap)) {
-		b.insist(r, room.GapMarker(name, r.enc, missed))
+func (b *bucket) tellGap(r *record, name ident.Room, missed *ledger.Counts) {
+	if missed.Total() > 0 && b.sets.At(r.set).Wants(uint32(frame.OpGap)) {
+		b.insist(r, room.AppendGaps(nil, name, r.enc, missed))
+	}
+}
+
+// tellRoomGap tells a link what of its room its outbox had no place for.
+func (b *bucket) tellRoomGap(r *record, name ident.Room) {
+	if o := b.outs[r.id.Slot]; o != nil {
+		missed := o.roomMissed
+		o.roomMissed = ledger.Counts{}
+		b.tellGap(r, name, &missed)
 	}
 }
 
 // insist is send for what is small and comes once: the limit does not apply.
 func (b *bucket) insist(r *record, wire []byte) {
 	if r.stalled || r.hasOut {
-		b.queue(r, wire, false)
+		b.queue(r, wire)
 		return
 	}
-	b.send(r, wire, false)
+	b.send(r, wire)
 }
 
 // Stalled starts the write deadline. room.Owner.
@@ -87,49 +148,49 @@ func (b *bucket) stall(r *record) {
 	}
 }
 
-// send writes bytes of whole frames to r, or queues them; false if the outbox
-// is full, and then nothing of them is sent.
-func (b *bucket) send(r *record, wire []byte, push bool) bool {
+// send writes bytes of whole frames, which hold msgs, to r, or queues them;
+// false if the outbox is full, and then nothing of them is sent.
+func (b *bucket) send(r *record, wire []byte, msgs ...*room.Msg) bool {
 	if r.stalled || r.hasOut {
-		return b.enqueue(r, wire, push)
+		return b.enqueue(r, wire, msgs...)
 	}
-	n, err := b.loop.Write(r.id, wire)
-	switch {
+	how := ledger.Delivered
+	switch n, err := b.loop.Write(r.id, wire); {
 	case err != nil:
-		b.count(push, dropClosed)
-	case n == len(wire):
-		b.count(push, delivered)
-	default:
-		b.queue(r, wire[n:], push)
+		how = ledger.Closed
+	case n < len(wire):
+		b.queue(r, wire[n:], msgs...)
+		return true
+	}
+	for _, m := range msgs {
+		b.ended(m, how)
 	}
 	return true
 }
 
-// count counts the end of one direct push.
-func (b *bucket) count(push bool, how drop) {
-	if push {
-		b.m.dropped[how].Add(1)
-	}
-}
-
-func (b *bucket) enqueue(r *record, wire []byte, push bool) bool {
-	if o := b.outs[r.id.Slot]; o != nil && len(o.buf)-o.off+len(wire) > b.s.cfg.Limits.Outbox {
+func (b *bucket) enqueue(r *record, wire []byte, msgs ...*room.Msg) bool {
+	o := b.outs[r.id.Slot]
+	if b.boxed+len(wire) > b.s.cfg.Limits.Outboxes || o != nil && o.waiting()+len(wire) > b.s.cfg.Limits.Outbox {
 		return false
 	}
-	b.queue(r, wire, push)
+	b.queue(r, wire, msgs...)
 	return true
 }
 
 // queue appends to the outbox; the room waits until it is empty.
-func (b *bucket) queue(r *record, wire []byte, push bool) {
+func (b *bucket) queue(r *record, wire []byte, msgs ...*room.Msg) {
 	o := b.open(r)
 	o.compact()
 	o.buf = append(o.buf, wire...)
-	if push {
-		o.ends = append(o.ends, len(o.buf))
+	b.boxed += len(wire)
+	for _, m := range msgs {
+		o.ends = append(o.ends, end{len(o.buf), m})
 	}
 	b.stall(r)
 }
+
+// waiting is how many bytes are not sent.
+func (o *outbox) waiting() int { return len(o.buf) - o.off }
 
 // compact drops what was sent when it is the larger part, so that an outbox
 // that is never quite empty does not grow.
@@ -139,23 +200,27 @@ func (o *outbox) compact() {
 	}
 	o.buf = o.buf[:copy(o.buf, o.buf[o.off:])]
 	for i := range o.ends {
-		o.ends[i] -= o.off
+		o.ends[i].at -= o.off
 	}
 	o.off = 0
 }
 
-// prepend puts the rest of a begun block, with so many messages, in front of
+// prepend puts the rest of a begun block, which holds msgs, in front of
 // everything. Nothing of the outbox has been begun then.
-func (b *bucket) prepend(r *record, rest []byte, messages int) {
+func (b *bucket) prepend(r *record, rest []byte, msgs []*room.Msg) {
 	if len(rest) == 0 {
 		return
 	}
 	o := b.open(r)
 	o.buf = slices.Insert(o.buf, o.off, rest...)
+	b.boxed += len(rest)
 	for i := range o.ends {
-		o.ends[i] += len(rest)
+		o.ends[i].at += len(rest)
 	}
-	o.ends = slices.Insert(o.ends, 0, slices.Repeat([]int{o.off + len(rest)}, messages)...)
+	o.ends = slices.Grow(o.ends, len(msgs))
+	for i, m := range msgs {
+		o.ends = slices.Insert(o.ends, i, end{o.off + len(rest), m})
+	}
 }
 
 func (b *bucket) open(r *record) *outbox {
@@ -180,7 +245,11 @@ func (b *bucket) dropOutbox(r *record) {
 	if o == nil {
 		return
 	}
-	b.m.dropped[dropClosed].Add(uint64(len(o.ends)))
+	b.boxed -= o.waiting()
+	for _, e := range o.ends {
+		b.ended(e.msg, ledger.Closed)
+	}
+	clear(o.ends)
 	delete(b.outs, r.id.Slot)
 	r.hasOut = false
 	if cap(o.buf) <= spareBytes && len(b.spare) < spareOutboxes {
@@ -218,10 +287,11 @@ func (b *bucket) drain(r *record) bool {
 		if !b.drainOnce(r, o) {
 			return false
 		}
-		missed := o.missed
+		missed, roomMissed := o.missed, o.roomMissed
 		b.dropOutbox(r)
-		if missed > 0 && r.state == live {
-			b.tellGap(r, "", missed)
+		if r.state == live {
+			b.tellGap(r, "", &missed)
+			b.tellGap(r, b.rooms.In(r.id), &roomMissed)
 		}
 	}
 	return true
@@ -229,17 +299,21 @@ func (b *bucket) drain(r *record) bool {
 
 // drainOnce writes what the outbox holds and reports whether that was all.
 func (b *bucket) drainOnce(r *record, o *outbox) bool {
+	if o.waiting() == 0 {
+		return true // it holds only what is to be told
+	}
 	n, err := b.loop.Write(r.id, o.buf[o.off:])
 	if err != nil {
 		return false
 	}
 	o.off += n
+	b.boxed -= n
 	sent := 0
-	for sent < len(o.ends) && o.ends[sent] <= o.off {
+	for sent < len(o.ends) && o.ends[sent].at <= o.off {
+		b.ended(o.ends[sent].msg, ledger.Delivered)
 		sent++
 	}
-	b.m.dropped[delivered].Add(uint64(sent))
-	o.ends = append(o.ends[:0], o.ends[sent:]...)
+	o.ends = slices.Delete(o.ends, 0, sent)
 	return o.off == len(o.buf)
 }
 

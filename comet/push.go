@@ -1,11 +1,13 @@
 package comet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
 	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/room"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/frame"
@@ -22,6 +24,7 @@ const (
 	taskDrain                       // Ref: *farewell
 	taskMuster                      // Ref: *muster
 	taskStrangers                   // Ref: []Held
+	taskQuestion                    // Ref: *question
 )
 
 // Record is one push with its place in Kafka.
@@ -59,6 +62,8 @@ type delivery struct {
 	ids    []poller.ID // a push or a kick of keys
 	keys   []ident.Key // of ids
 	all    bool
+	cancel bool    // a push to all, named by id
+	id     string  // of a push to all
 	speed  float64 // links a second, for this loop; 0: as fast as it goes
 	kick   Reason
 	epochs []uint64 // kick: highest epoch to close
@@ -116,7 +121,7 @@ func (s *Server) hand(loop int, part *pushes) error {
 func (s *Server) route(p *pushpb.Push, parts []pushes) (o Outcome) {
 	now := time.Now()
 	switch {
-	case p == nil || p.Kind != pushpb.Kind_KIND_KICK && p.Op < int32(frame.MinPushOp):
+	case p == nil || carries(p.Kind) && p.Op < int32(frame.MinPushOp):
 		o.Drop = DropInvalid
 	case p.Server != "" && p.Server != string(s.cfg.Server):
 		o.Drop = DropClosed
@@ -135,10 +140,19 @@ func (s *Server) route(p *pushpb.Push, parts []pushes) (o Outcome) {
 		s.routeRoom(p, parts, &o, now)
 	case pushpb.Kind_KIND_ALL:
 		s.routeAll(p, parts, &o, now)
+	case pushpb.Kind_KIND_CANCEL:
+		for i := range parts {
+			parts[i].add(delivery{cancel: true, id: p.Cancel})
+		}
 	default:
 		o.Drop = DropInvalid
 	}
 	return o
+}
+
+// carries reports whether records of a kind carry a message.
+func carries(k pushpb.Kind) bool {
+	return k != pushpb.Kind_KIND_KICK && k != pushpb.Kind_KIND_CANCEL
 }
 
 // again reports whether the pusher's own id came before for this target.
@@ -154,8 +168,12 @@ func (s *Server) again(p *pushpb.Push, target string, now time.Time) bool {
 	return s.ids.seen(h.Sum64(), now)
 }
 
-func message(p *pushpb.Push) *room.Msg {
-	return room.NewMsg(uint32(p.Op), p.Body, uint8(p.Lane), p.ExpiresUs)
+// message encodes a push, and begins to trace it.
+func (s *Server) message(p *pushpb.Push, now time.Time) *room.Msg {
+	m := room.NewMsg(uint32(p.Op), p.Body, ledger.LaneOf(int32(p.Lane)), p.ExpiresUs)
+	m.Collapse = p.Collapse
+	m.Trace = s.traces.Open(p.Id, cmp.Or(p.AcceptedUs, now.UnixMicro()), now)
+	return m
 }
 
 func (part *pushes) add(d delivery) {
@@ -174,7 +192,7 @@ func (s *Server) routeRoom(p *pushpb.Push, parts []pushes, o *Outcome, now time.
 	var msg *room.Msg
 	s.census.loopsOf(name, func(loop int, links int32) {
 		if msg == nil {
-			msg = message(p)
+			msg = s.message(p, now)
 		}
 		parts[loop].add(delivery{msg: msg, room: name})
 		o.Links += int(links)
@@ -186,9 +204,9 @@ func (s *Server) routeAll(p *pushpb.Push, parts []pushes, o *Outcome, now time.T
 		o.Replayed = true
 		return
 	}
-	msg := message(p)
+	msg := s.message(p, now)
 	for i := range parts {
-		parts[i].add(delivery{msg: msg, all: true, speed: float64(p.Speed) / float64(len(parts))})
+		parts[i].add(delivery{msg: msg, all: true, id: p.Id, speed: float64(p.Speed) / float64(len(parts))})
 	}
 	for _, m := range s.meters {
 		o.Links += int(m.live.Load())
@@ -224,7 +242,7 @@ func (s *Server) routeKeys(p *pushpb.Push, parts []pushes, o *Outcome, now time.
 	}
 	var msg *room.Msg
 	if !kick {
-		msg = message(p)
+		msg = s.message(p, now)
 	}
 	for loop := range by {
 		if d := by[loop]; len(d.ids) > 0 {
@@ -255,6 +273,8 @@ func (b *bucket) OnTask(t poller.Task) {
 		b.deliver(t.Ref.(*pushes))
 	case taskAnswer:
 		b.answered(t.ID, t.Ref.(*answer))
+	case taskQuestion:
+		b.answerRoom(t.Ref.(*question))
 	case taskDrain:
 		b.leave = t.Ref.(*farewell)
 	case taskMuster:
@@ -271,8 +291,10 @@ func (b *bucket) deliver(part *pushes) {
 		switch {
 		case d.room != "":
 			b.rooms.Push(d.room, d.msg)
+		case d.cancel:
+			b.cancel(d.id)
 		case d.all:
-			b.casts = append(b.casts, &cast{msg: d.msg, end: b.slots, last: b.lastNumber(), speed: d.speed, since: b.now()})
+			b.casts = append(b.casts, &cast{msg: d.msg, id: d.id, end: b.slots, last: b.lastNumber(), speed: d.speed, since: b.now()})
 		default:
 			b.deliverKeys(d)
 		}
@@ -282,8 +304,10 @@ func (b *bucket) deliver(part *pushes) {
 func (b *bucket) deliverKeys(d *delivery) {
 	for i, id := range d.ids {
 		r := b.at(id)
-		if r == nil || r.state != live || string(r.key[:r.keyLen]) != string(d.keys[i]) {
-			b.count(d.kick == ReasonNone, dropClosed)
+		if r == nil || r.state != live || !b.hasKey(r, d.keys[i]) {
+			if d.msg != nil {
+				b.ended(d.msg, ledger.Closed)
+			}
 			continue
 		}
 		switch {

@@ -44,14 +44,12 @@ type record struct {
 	asked    uint8 // client messages under way to logic
 	dec      link.Decoder
 
-	set     room.SetID
-	tokens  uint32 // what it may send now, tokensAFrame each
-	early   uint32 // bytes before authentication
-	authSeq uint32 // seq of the auth frame
+	set    room.SetID
+	tokens uint32 // what it may send now, tokensAFrame each
+	auth   uint32 // young: bytes that came; asking: seq of the auth frame; live: its platform
 	// Times in ticks of the wheel since the comet started.
 	born      uint32
-	heard     uint32 // last frame
-	refilled  uint32 // of tokens
+	heard     uint32 // last frame; up to then tokens have been refilled
 	stuck     uint32 // since when stalled without progress
 	heartbeat uint32 // how long it may be silent
 
@@ -59,15 +57,34 @@ type record struct {
 	epoch  uint64
 	mid    int64
 	source [16]byte // the client's address
-	key    [ident.MaxKey]byte
+	key    [inlineKey]byte
 }
 
-func (r *record) setKey(k ident.Key) { r.keyLen = uint8(copy(r.key[:], k)) }
+// inlineKey is the longest key that lies in a record: a UUID, a ULID. The few
+// longer ones are in bucket.longKeys.
+const inlineKey = 40
 
-// keyOf is the key of a live link.
-func (b *bucket) keyOf(r *record) ident.Key { return r.keyString() }
+func (b *bucket) setKey(r *record, k ident.Key) {
+	r.keyLen = uint8(len(k))
+	if copy(r.key[:], k) < len(k) {
+		b.longKeys[r.id.Slot] = k
+	}
+}
 
-func (r *record) keyString() ident.Key { return ident.Key(r.key[:r.keyLen]) }
+func (b *bucket) keyOf(r *record) ident.Key {
+	if r.keyLen > inlineKey {
+		return b.longKeys[r.id.Slot]
+	}
+	return ident.Key(r.key[:r.keyLen])
+}
+
+// hasKey reports whether r has the key k; it allocates nothing.
+func (b *bucket) hasKey(r *record, k ident.Key) bool {
+	if r.keyLen > inlineKey {
+		return b.longKeys[r.id.Slot] == k
+	}
+	return string(r.key[:r.keyLen]) == string(k)
+}
 
 func (r *record) setSource(a netip.Addr) { r.source = a.As16() }
 

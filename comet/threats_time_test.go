@@ -134,7 +134,8 @@ func TestThreatDeadLinks(t *testing.T) {
 // Defence: keep()'s bound on the ring; skip() counts and marks.
 func TestThreatSlowInRoom(t *testing.T) {
 	both(t, func(t *testing.T, engine string, web bool) {
-		s := besiege(t, engine, func(c *Config) { c.Limits.Room.Ring = 256 << 10 })
+		s := besiege(t, engine, func(c *Config) { c.Loops, c.Limits.Room.Ring = 1, 256<<10 })
+		s.crowd("live://1")
 		slow, quick := s.cramped(web), s.dial(web)
 		slow.auth("slow", "live://1", 1000, uint32(frame.OpGap))
 		quick.auth("quick", "live://1")
@@ -183,7 +184,7 @@ func TestThreatSlowDirect(t *testing.T) {
 		body := strings.Repeat("x", 16<<10)
 		pushed := uint64(0)
 		for s.Ledger()["full"] < 100 {
-			o := s.push(&pushpb.Push{Kind: pushpb.Kind_KIND_KEYS, Keys: []string{"slow", "neighbour"}, Op: 1000, Body: []byte(body)})
+			o := s.push(&pushpb.Push{Kind: pushpb.Kind_KIND_KEYS, Keys: []string{"slow", "neighbour"}, Op: 1000, Body: []byte(body), Lane: pushpb.Lane_LANE_GIFT})
 			if o.Links != 2 {
 				t.Fatalf("outcome %+v", o)
 			}
@@ -197,7 +198,7 @@ func TestThreatSlowDirect(t *testing.T) {
 				t.Fatal(err)
 			}
 			if f.Op == frame.OpGap {
-				fmt.Sscanf(string(f.Body), `{"room":"","lane":"chat","skipped":%d}`, &told)
+				fmt.Sscanf(string(f.Body), `{"room":"","lane":"gift","skipped":%d}`, &told)
 			} else {
 				got++
 			}

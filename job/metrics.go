@@ -12,7 +12,7 @@ type metrics struct {
 	registerer prometheus.Registerer
 	registered []prometheus.Collector
 
-	records  [5]prometheus.Counter // by kind
+	records  [6]prometheus.Counter // by kind
 	dropped  [reasons]prometheus.Counter
 	applied  prometheus.Counter
 	replayed prometheus.Counter
@@ -23,7 +23,7 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer, r *routes) (*metrics, error) {
 	m := &metrics{registerer: reg}
 	records := counters("oort_job_records_total", "Records read, by kind of push.", "kind")
-	for i, kind := range []string{"invalid", "keys", "room", "all", "kick"} {
+	for i, kind := range []string{"invalid", "keys", "room", "all", "kick", "cancel"} {
 		m.records[i] = records.WithLabelValues(kind)
 	}
 	dropped := counters("oort_job_dropped_total", "Deliveries to a comet that were dropped, by reason.", "reason")

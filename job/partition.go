@@ -100,7 +100,7 @@ func (p *partition) routeOne(plan *plan, r Record, entry int64, now int64) int {
 		return 0
 	}
 	switch r.Push.Kind {
-	case pushpb.Kind_KIND_ROOM:
+	case pushpb.Kind_KIND_ROOM, pushpb.Kind_KIND_CANCEL:
 		return plan.every(d)
 	case pushpb.Kind_KIND_ALL:
 		return plan.shared(d)
@@ -120,6 +120,8 @@ func invalid(p *pushpb.Push) bool {
 		return p.Speed < 0
 	case pushpb.Kind_KIND_KEYS, pushpb.Kind_KIND_KICK:
 		return len(p.Keys) == 0
+	case pushpb.Kind_KIND_CANCEL:
+		return p.Cancel == ""
 	default:
 		return true
 	}

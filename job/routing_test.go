@@ -221,6 +221,8 @@ func TestRouting(t *testing.T) {
 		&pushpb.Push{Id: "all", Kind: pushpb.Kind_KIND_ALL},
 		&pushpb.Push{Id: "late", Kind: pushpb.Kind_KIND_ALL, ExpiresUs: late},
 		&pushpb.Push{Id: "soon", Kind: pushpb.Kind_KIND_ALL, ExpiresUs: soon},
+		&pushpb.Push{Id: "cancel", Kind: pushpb.Kind_KIND_CANCEL, Cancel: "all"},
+		&pushpb.Push{Id: "cancel nothing", Kind: pushpb.Kind_KIND_CANCEL},
 		&pushpb.Push{Id: "no kind"},
 		&pushpb.Push{Id: "no room", Kind: pushpb.Kind_KIND_ROOM},
 		&pushpb.Push{Id: "no keys", Kind: pushpb.Kind_KIND_KEYS, Server: "a@1"},
@@ -231,8 +233,8 @@ func TestRouting(t *testing.T) {
 		t.Fatal(err)
 	}
 	for server, want := range map[job.ServerID]string{
-		"a@1": "[room keys a any all soon]",
-		"b@1": "[room kick b any all soon]",
+		"a@1": "[room keys a any all soon cancel]",
+		"b@1": "[room kick b any all soon cancel]",
 	} {
 		if got := fmt.Sprint(b.outlet(server).ids()); got != want {
 			t.Errorf("%s got %v, want %v", server, got, want)
@@ -241,8 +243,8 @@ func TestRouting(t *testing.T) {
 	if got := b.dropped(job.ReasonExpired); got != 1 {
 		t.Errorf("%v expired, want 1", got)
 	}
-	if got := b.dropped(job.ReasonInvalid); got != 5 {
-		t.Errorf("%v invalid, want 5", got)
+	if got := b.dropped(job.ReasonInvalid); got != 6 {
+		t.Errorf("%v invalid, want 6", got)
 	}
 }
 

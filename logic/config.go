@@ -12,7 +12,7 @@ import (
 
 // Config of a Service.
 type Config struct {
-	// The seams. All but Receiver are required. They belong to the caller, who
+	// The seams. All but Receiver and Asker are required. They belong to the caller, who
 	// closes them after the Service.
 	Sessions  Store
 	Registry  Registry
@@ -21,6 +21,8 @@ type Config struct {
 	// Receiver takes clients' messages (op 4). Nil: they are counted, and
 	// answered with an empty body.
 	Receiver Receiver
+	// Asker asks comets what became of messages. Nil: nobody can say.
+	Asker Asker
 
 	// Lease is how long a comet's counter may stand still before the comet
 	// counts as dead. Zero means 15 s. Shorter notices a crash earlier, longer

@@ -27,6 +27,8 @@ type Mended struct {
 	// name. Its connects may be under way, so only the comet can tell whether a
 	// stranger is a ghost; it gives those back.
 	Strangers []Session
+	// Missing is how many of those held had no session and have one again.
+	Missing int
 }
 
 // Mend makes the sessions of a comet in some buckets of keys those that it
@@ -42,9 +44,10 @@ func (s *Service) Mend(ctx context.Context, server ident.Server, buckets []int, 
 	if err != nil {
 		return Mended{}, fmt.Errorf("%w: roster: %w", ErrUnavailable, err)
 	}
-	mended, missing := compare(stored, held)
+	mended := compare(stored, held)
 	mended.Lost, err = s.restore(ctx, server, held)
-	s.metrics.mended.WithLabelValues("missing").Add(float64(missing))
+	mended.Missing = max(0, mended.Missing-len(mended.Lost))
+	s.metrics.mended.WithLabelValues("missing").Add(float64(mended.Missing))
 	s.metrics.mended.WithLabelValues("stranger").Add(float64(len(mended.Strangers)))
 	s.metrics.mended.WithLabelValues("lost").Add(float64(len(mended.Lost)))
 	return mended, err
@@ -74,7 +77,7 @@ func checkHeld(buckets []int, held []Session) error {
 
 // compare finds the strangers among what is stored, and counts what is held
 // and not stored, or stored otherwise.
-func compare(stored [][]Session, held []Session) (m Mended, missing int) {
+func compare(stored [][]Session, held []Session) (m Mended) {
 	type name struct {
 		key         ident.Key
 		link, epoch uint64
@@ -84,17 +87,17 @@ func compare(stored [][]Session, held []Session) (m Mended, missing int) {
 	for _, h := range held {
 		known[name{h.Key, h.Link, h.Epoch, h.Mid}] = struct{}{}
 	}
-	missing = len(known)
+	m.Missing = len(known)
 	for _, list := range stored {
 		for _, one := range list {
 			if _, ok := known[name{one.Key, one.Link, one.Epoch, one.Mid}]; ok {
-				missing--
+				m.Missing--
 				continue
 			}
 			m.Strangers = append(m.Strangers, one)
 		}
 	}
-	return m, missing
+	return m
 }
 
 // restore restores what a comet holds, all of it, for a session may be missing

@@ -46,8 +46,10 @@ func TestMendAfterLoss(t *testing.T) {
 	if r := w.push(w.svc, "k3"); len(r.AbsentKeys) != 1 {
 		t.Fatalf("after the loss: %+v", r)
 	}
-	if m := w.mend(c1, bucketsOf(held...), held...); len(m.Lost)+len(m.Strangers) != 0 {
-		t.Errorf("mended %+v", m)
+	for _, missing := range []int{10, 0} {
+		if m := w.mend(c1, bucketsOf(held...), held...); len(m.Lost)+len(m.Strangers) != 0 || m.Missing != missing {
+			t.Errorf("mended %+v, want %d missing", m, missing)
+		}
 	}
 	if r := w.push(w.svc, "k3", "k4"); r.Accepted != 2 {
 		t.Errorf("by key: %+v", r)
@@ -65,7 +67,7 @@ func TestMendTellsStrangers(t *testing.T) {
 	a, ghost := w.connect(c1, "a", 1), w.connect(c1, "ghost", 1)
 	b := w.connect(c2, "b", 1)
 	m := w.mend(c1, bucketsOf(a, ghost, b), a)
-	if !slices.Equal(m.Strangers, []logic.Session{ghost}) || len(m.Lost) != 0 {
+	if !slices.Equal(m.Strangers, []logic.Session{ghost}) || len(m.Lost) != 0 || m.Missing != 0 {
 		t.Errorf("mended %+v, want the stranger %+v", m, ghost)
 	}
 	if r := w.push(w.svc, "a", "b", "ghost"); r.Accepted != 3 {
@@ -80,7 +82,7 @@ func TestMendLoser(t *testing.T) {
 	w.renew(w.svc, c1, c2)
 	first, second := w.connect(c1, "a", 1), w.connect(c2, "a", 1)
 	w.pub.Take()
-	if m := w.mend(c1, bucketsOf(first), first); !slices.Equal(m.Lost, []logic.Session{first}) {
+	if m := w.mend(c1, bucketsOf(first), first); !slices.Equal(m.Lost, []logic.Session{first}) || m.Missing != 0 {
 		t.Errorf("mended %+v, want %+v lost", m, first)
 	}
 	// A failover brings the first back.

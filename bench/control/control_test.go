@@ -25,6 +25,8 @@ func TestMain(m *testing.M) {
 			os.Exit(0)
 		}
 	}
+	// Under the race detector a process lingers for a second at its end.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	goleak.VerifyTestMain(m)
 }
 

@@ -55,21 +55,25 @@ type Remote struct{ *control.Child }
 
 // Addresses are where it listens.
 func (r Remote) Addresses(ctx context.Context) (reply Addresses, err error) {
-	return reply, r.Call(ctx, MethodAddresses, control.None{}, &reply)
+	err = r.Call(ctx, MethodAddresses, control.None{}, &reply)
+	return reply, err
 }
 
 // Stats are what it has done.
 func (r Remote) Stats(ctx context.Context) (reply Stats, err error) {
-	return reply, r.Call(ctx, MethodStats, control.None{}, &reply)
+	err = r.Call(ctx, MethodStats, control.None{}, &reply)
+	return reply, err
 }
 
 // Hold has bare system calls echo in the engine's place, until Release. No
 // message may be under way, and links must neither come nor go until then.
 func (r Remote) Hold(ctx context.Context) (reply HoldReply, err error) {
-	return reply, r.Call(ctx, MethodHold, control.None{}, &reply)
+	err = r.Call(ctx, MethodHold, control.None{}, &reply)
+	return reply, err
 }
 
 // Release gives the sockets back to the engine. No message may be under way.
 func (r Remote) Release(ctx context.Context) (reply Bare, err error) {
-	return reply, r.Call(ctx, MethodRelease, control.None{}, &reply)
+	err = r.Call(ctx, MethodRelease, control.None{}, &reply)
+	return reply, err
 }

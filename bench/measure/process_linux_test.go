@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -15,10 +16,20 @@ func TestProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { in.Close(); _ = cmd.Wait() }()
+	if _, err := in.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil { // now it runs
+		t.Fatal(err)
+	}
 	p := OpenProcess(cmd.Process.Pid)
 	m, err := p.Memory()
 	if err != nil || m.RSS < 100<<10 || m.RSS > 100<<20 || m.Anonymous <= 0 || m.Anonymous > m.RSS || m.PageTables <= 0 {

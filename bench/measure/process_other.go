@@ -34,3 +34,9 @@ type Kernel struct {
 
 // ReadKernel is known on Linux only.
 func ReadKernel() (Kernel, error) { return Kernel{}, ErrNotLinux }
+
+// Machine is what all CPUs together have done.
+type Machine struct{ Busy, Stolen time.Duration }
+
+// ReadMachine is known on Linux only.
+func ReadMachine() (Machine, error) { return Machine{}, ErrNotLinux }

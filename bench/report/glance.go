@@ -33,9 +33,13 @@ func (s *section) glance(anchor string, engines []string, colour colours) (lines
 			break
 		}
 	}
-	for _, m := range chosen {
+	for i, m := range chosen {
+		point := ""
+		if i == 0 { // the other line is of the same
+			point = pointTitle(g.point)
+		}
 		lines = append(lines, s.glanceLine(g, m, glance{
-			Scenario: s.Name, Anchor: anchor, Metric: m.Name, Unit: m.Unit, Words: words(pointTitle(g.point), g.verdict(s.engines, m.Name)),
+			Scenario: s.Name, Anchor: anchor, Metric: m.Name, Unit: m.Unit, Words: words(point, g.verdict(s.engines, m.Name)),
 		}, engines, colour))
 	}
 	return lines

@@ -183,6 +183,7 @@ func (p fanout) report(c *report.Case, d delivery, floor server.FloorReply) {
 	c.AddLatency("latency", d.got.Latency)
 	c.Add("server CPU", "cores", "", d.used.server.Seconds()/d.took.Seconds())
 	c.Add("swarm CPU", "cores", "", d.used.swarm.Seconds()/d.took.Seconds())
+	c.Add("other CPU", "cores", "", d.used.others.Seconds()/d.took.Seconds())
 	c.Add("batch late", "ms", "", float64(d.pushed.Late.Microseconds())/1e3)
 	c.Add("longest GC pause", "µs", report.Lower, per(d.gcPause, 1))
 }

@@ -54,8 +54,16 @@ func startRig(ctx context.Context, r *suite.Round, name string, flags ...string)
 	return &rig{Round: r, server: server.Remote{Child: under}, swarm: swarm.Remote{Child: clients}, grace: grace}, nil
 }
 
-// Transports that links may use; both means by turns.
-const transports = "tcp,ws,both"
+// stuck adds to the error of a dial that did not end how far it came.
+func (g *rig) stuck(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), g.grace)
+	defer cancel()
+	s, asked := g.swarm.Status(ctx)
+	if asked != nil {
+		return err // and its swarm with it
+	}
+	return fmt.Errorf("%w: %d links live, %d dialling, %d retries; failed: %v, lost: %v", err, s.Live, s.Dialling, s.Retries, s.Failed, s.Lost)
+}
 
 // at are the addresses to dial for a transport.
 func (g *rig) at(transport string) (addrs []string) {
@@ -68,11 +76,20 @@ func (g *rig) at(transport string) (addrs []string) {
 	return addrs
 }
 
+// A server that lets less than a thousand links a second in, and that for
+// longer than patience, has stopped doing so.
+const patience = time.Minute
+
 // dial opens links; all of them must live.
 func (g *rig) dial(ctx context.Context, args swarm.DialArgs) (swarm.DialReply, error) {
 	g.Phase("dialling %d links", args.Links)
+	ctx, cancel := context.WithTimeout(ctx, patience+time.Duration(args.Links)*time.Millisecond)
+	defer cancel()
 	reply, err := g.swarm.Dial(ctx, args)
-	if err == nil && reply.Live != args.Links {
+	if err != nil {
+		return reply, g.stuck(err)
+	}
+	if reply.Live != args.Links {
 		err = fmt.Errorf("%d of %d links live; failed: %v", reply.Live, args.Links, reply.Failed)
 	}
 	g.links += reply.Live
@@ -103,18 +120,25 @@ func (g *rig) settle(ctx context.Context, want int64) error {
 	}
 }
 
-// cpu is what both processes have used.
-type cpu struct{ server, swarm time.Duration }
+// cpu is what both processes have used, and what the machine has done beside
+// them: other programs, and what the kernel did without charging a process.
+type cpu struct{ server, swarm, others time.Duration }
 
 func (g *rig) cpu() (c cpu, err error) {
 	if c.server, err = measure.OpenProcess(g.server.Pid()).CPU(); err != nil {
 		return c, err
 	}
-	c.swarm, err = measure.OpenProcess(g.swarm.Pid()).CPU()
+	if c.swarm, err = measure.OpenProcess(g.swarm.Pid()).CPU(); err != nil {
+		return c, err
+	}
+	all, err := measure.ReadMachine()
+	c.others = all.Busy - c.server - c.swarm
 	return c, err
 }
 
-func (c cpu) since(before cpu) cpu { return cpu{c.server - before.server, c.swarm - before.swarm} }
+func (c cpu) since(before cpu) cpu {
+	return cpu{c.server - before.server, c.swarm - before.swarm, max(c.others-before.others, 0)} // the machine's clock is coarse
+}
 
 // spent is what both processes use while do runs, and how long that takes.
 func (g *rig) spent(do func() error) (used cpu, took time.Duration, err error) {

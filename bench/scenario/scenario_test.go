@@ -65,7 +65,7 @@ func TestFanout(t *testing.T) {
 	wants(t, run, 4, map[string][2]float64{
 		"CPU a write": {.1, 1000}, report.FloorOf("CPU a write"): {.1, 1000}, "CPU a message": {.05, 1000},
 		"writes": {1, 1e7}, "messages": {1, 1e7}, "bytes": {100, 1e9}, "delivered": {100, 100},
-		"latency p50": {1, 1e7}, "latency max": {1, 1e7}, "server CPU": {0, 100}, "swarm CPU": {0, 100}, "batch late": {0, 1e4},
+		"latency p50": {1, 1e7}, "latency max": {1, 1e7}, "server CPU": {0, 100}, "swarm CPU": {0, 100}, "other CPU": {0, 100}, "batch late": {0, 1e4},
 	})
 	for _, c := range run.Cases {
 		messages, writes := c.Metric("messages").Samples[0], c.Metric("writes").Samples[0]

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/oortim/oort/bench/stamp"
@@ -58,13 +59,24 @@ func (s *Server) ended() (n uint64) {
 // milliseconds in which a message reaches a room of a thousand.
 const look = 50 * time.Microsecond
 
+// standstill is how long the ledger may hold the same before nothing more is
+// expected: longer than the comet lets a slow link take.
+const standstill = 45 * time.Second
+
 // awaitEnded waits until the ledger holds n.
 func (s *Server) awaitEnded(ctx context.Context, n uint64) error {
-	for s.ended() < n {
+	last, since := s.ended(), time.Now()
+	for last < n {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		time.Sleep(look)
+		switch now := s.ended(); {
+		case now != last:
+			last, since = now, time.Now()
+		case time.Since(since) > standstill:
+			return fmt.Errorf("the ledger stands at %d of %d messages × links", last, n)
+		}
 	}
 	return nil
 }

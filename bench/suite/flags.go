@@ -16,7 +16,7 @@ import (
 // Flags are what every measurement can be told.
 type Flags struct {
 	Engines []string `placeholder:"SPEC" help:"Engines to measure, by turns, each with its options: epoll,uring,epoll+private. Default: all that this machine runs."`
-	Repeat  int      `default:"5" help:"Rounds of each engine at each point; six or more let a difference be told from noise."`
+	Repeat  int      `default:"5" help:"Rounds of each engine at each point; four are the least that tells a difference from noise."`
 	Warmup  int      `default:"1" help:"Rounds of each engine that are forgotten, at the first point of each scenario."`
 	Loops   int      `default:"0" help:"Reactor loops of the server; 0: one a CPU."`
 	JSON    string   `name:"json" placeholder:"FILE" type:"path" help:"Write the results as JSON, for oort bench compare and report."`

@@ -78,7 +78,8 @@ type Status struct {
 	Failed   map[string]int64 // given up while they were dialled
 	Lost     map[string]int64 // ended by the server or the network while they lived
 	Retries  int64
-	Messages int64 // since the last reset
+	Received int64 // pushes since the last reset, whatever they are
+	Messages int64 // of those, what Counts calls Messages
 	Loops    int
 	RSS      int64 // of this process, bytes
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -68,12 +69,12 @@ func (c *Command) hold(ctx context.Context, out io.Writer, s *Swarm) error {
 	err := c.work(ctx, s)
 	enough()
 	<-watched
+	if err != nil && ctx.Err() == nil { // an interrupt is the usual end
+		return err
+	}
 	final := s.Status()
 	if err := tellEnd(out, final, s.Counts()); err != nil {
 		return err
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return err // an interrupt is the usual end
 	}
 	if lost := final.Asked - final.Live - final.Dialling; lost > 0 {
 		return fmt.Errorf("swarm: %w: %d of %d", ErrLost, lost, final.Asked)
@@ -83,19 +84,13 @@ func (c *Command) hold(ctx context.Context, out io.Writer, s *Swarm) error {
 
 // work dials, and keeps the links busy for the duration.
 func (c *Command) work(ctx context.Context, s *Swarm) error {
-	_, err := s.Dial(ctx, DialArgs{
-		Addrs: c.Addr, Sources: c.Source, Links: c.Links, Rooms: c.Rooms, Room: c.Room, Key: c.Key,
-		Bare: c.Bare, Rate: c.Rate, UnderWay: c.UnderWay, Timeout: c.Timeout,
-	})
-	if err != nil {
+	if err := c.dial(ctx, s); err != nil {
 		return err
 	}
 	if c.EchoDepth > 0 {
 		s.Echo(EchoArgs{Run: 1, Depth: c.EchoDepth, Size: c.EchoSize})
 	}
-	if c.Heartbeat > 0 && !c.Bare {
-		s.Beat(BeatArgs{Rate: float64(s.Status().Live) / c.Heartbeat.Seconds()})
-	}
+	c.beat(s)
 	s.Churn(ChurnArgs{Rate: c.Churn})
 	if c.Duration > 0 {
 		var cancel context.CancelFunc
@@ -109,6 +104,37 @@ func (c *Command) work(ctx context.Context, s *Swarm) error {
 	return nil
 }
 
+// dial opens the links. That may take longer than a server bears silence, so
+// those that live beat meanwhile.
+func (c *Command) dial(ctx context.Context, s *Swarm) error {
+	dialling, done := context.WithCancel(ctx)
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		for c.Heartbeat > 0 {
+			select {
+			case <-dialling.Done():
+				return
+			case <-time.After(c.Heartbeat / 4):
+				c.beat(s)
+			}
+		}
+	})
+	_, err := s.Dial(ctx, DialArgs{
+		Addrs: c.Addr, Sources: c.Source, Links: c.Links, Rooms: c.Rooms, Room: c.Room, Key: c.Key,
+		Bare: c.Bare, Rate: c.Rate, UnderWay: c.UnderWay, Timeout: c.Timeout,
+	})
+	done()
+	beating.Wait()
+	return err
+}
+
+// beat has the links that live now send a heartbeat each in the interval.
+func (c *Command) beat(s *Swarm) {
+	if c.Heartbeat > 0 && !c.Bare {
+		s.Beat(BeatArgs{Rate: float64(s.Status().Live) / c.Heartbeat.Seconds()})
+	}
+}
+
 // settleTime is how long links that are under way at the end are waited for.
 const settleTime = 5 * time.Second
 
@@ -120,10 +146,10 @@ func settle(s *Swarm) {
 	last := int64(-1)
 	for end := time.Now().Add(settleTime); time.Now().Before(end); <-beat.C {
 		st := s.Status()
-		if st.Dialling == 0 && st.Messages == last {
+		if st.Dialling == 0 && st.Received == last {
 			return
 		}
-		last = st.Messages
+		last = st.Received
 	}
 }
 
@@ -131,7 +157,7 @@ func settle(s *Swarm) {
 func tellProgress(ctx context.Context, out io.Writer, s *Swarm) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
-	messages, at := int64(0), time.Now()
+	received, at := int64(0), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -139,15 +165,22 @@ func tellProgress(ctx context.Context, out io.Writer, s *Swarm) {
 		case <-ticker.C:
 		}
 		st, now := s.Status(), time.Now()
-		rate := float64(st.Messages-messages) / now.Sub(at).Seconds()
-		messages, at = st.Messages, now
+		rate := float64(max(0, st.Received-received)) / now.Sub(at).Seconds() // echoes reset it once
+		received, at = st.Received, now
 		// Nobody reads it if this fails; the links are what counts.
-		_, _ = fmt.Fprintf(out, "live %d of %d, dialling %d, messages %.0f/s, RSS %.0f B a link%s%s\n",
-			st.Live, st.Asked, st.Dialling, rate, perLink(st), told(", failed", st.Failed), told(", lost", st.Lost))
+		_, _ = fmt.Fprintf(out, "live %d of %d, dialling %d, messages %.0f/s, %s%s%s\n",
+			st.Live, st.Asked, st.Dialling, rate, weight(st), told(", failed", st.Failed), told(", lost", st.Lost))
 	}
 }
 
-func perLink(st Status) float64 { return float64(st.RSS) / float64(max(1, st.Live)) }
+// weight is what the process occupies, and a link's share of it.
+func weight(st Status) string {
+	total := fmt.Sprintf("%.1f MB resident", float64(st.RSS)/(1<<20))
+	if st.Live == 0 {
+		return total
+	}
+	return fmt.Sprintf("%s, %d B a link", total, st.RSS/int64(st.Live))
+}
 
 // told is counts by reason, in order; nothing if there are none.
 func told(what string, counts map[string]int64) string {
@@ -169,8 +202,10 @@ func tellEnd(out io.Writer, st Status, c Counts) error {
 	}
 	b.WriteByte('\n')
 	line("links", "%d of %d live, %d tried again%s%s", st.Live, st.Asked, st.Retries, told(", failed", st.Failed), told(", lost", st.Lost))
-	line("join", "p50 %v, p99 %v, max %v", c.Join.P50, c.Join.P99, c.Join.Max)
-	line("memory", "%.1f MB resident, %.0f B a link; %d loops", float64(st.RSS)/(1<<20), perLink(st), st.Loops)
+	if c.Join.Count > 0 { // none since echoes began
+		line("join", "p50 %v, p99 %v, max %v", c.Join.P50, c.Join.P99, c.Join.Max)
+	}
+	line("memory", "%s; %d loops", weight(st), st.Loops)
 	if c.Beats > 0 {
 		line("heartbeats", "%d sent, %d answered, %d held back; p50 %v, p99 %v, max %v",
 			c.Beats, c.BeatReplies, c.BeatsHeld, c.BeatLatency.P50, c.BeatLatency.P99, c.BeatLatency.Max)
@@ -178,9 +213,12 @@ func tellEnd(out io.Writer, st Status, c Counts) error {
 	if c.Churned > 0 {
 		line("churn", "%d closed and dialled anew", c.Churned)
 	}
-	if all := c.Messages + c.Wrong + c.Stale; all > 0 {
-		line("messages", "%d, gaps %d, doubles %d, not stamped for this run %d; p50 %v, p99 %v, max %v",
-			c.Messages, c.Gaps, c.Doubles, c.Wrong+c.Stale, c.Latency.P50, c.Latency.P99, c.Latency.Max)
+	if st.Received > c.Messages {
+		line("messages", "%d received", st.Received-c.Messages)
+	}
+	if c.EchoesSent > 0 {
+		line("echoes", "%d sent, %d came back, %d passed over, %d doubled, %d wrong; p50 %v, p99 %v, max %v",
+			c.EchoesSent, c.Messages, c.Gaps, c.Doubles, c.Wrong, c.Latency.P50, c.Latency.P99, c.Latency.Max)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -125,7 +125,7 @@ func (l *loop) tryAgain(d *dialling, a attempt, why string) {
 		d.again = append(d.again, a)
 		return
 	}
-	l.failed[why]++
+	count(l.failed, why)
 	if !a.settled {
 		d.settle(1)
 	}
@@ -190,7 +190,7 @@ func (l *loop) end(fd int, why string) {
 	ln := l.links[fd]
 	l.close(fd, false)
 	if ln.state == live {
-		l.lost[why]++
+		count(l.lost, why)
 		return
 	}
 	l.tryAgain(l.dials[ln.party], attempt{number: ln.number, tries: ln.tries, settled: ln.flags.has(settled)}, why)

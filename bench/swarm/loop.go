@@ -67,10 +67,10 @@ type tenant struct {
 
 // tally is what a loop counts between resets.
 type tally struct {
-	messages, bytes, gaps, doubles, wrong, stale, sleptMessages int64
-	beats, beatReplies, beatsHeld                               int64
-	echoesSent, echoesHeld                                      int64
-	churned, joined                                             int64
+	received, messages, bytes, gaps, doubles, wrong, stale, sleptMessages int64
+	beats, beatReplies, beatsHeld                                         int64
+	echoesSent, echoesHeld                                                int64
+	churned, joined                                                       int64
 }
 
 // newLoop starts a loop for up to room links, which has no part in the dials

@@ -10,6 +10,18 @@ type ended string
 
 func (e ended) Error() string { return string(e) }
 
+// manyReasons is how many a loop tells apart: a server that talks nonsense has
+// a reason of its own for each link.
+const manyReasons = 32
+
+// count counts one more of why.
+func count(counts map[string]int64, why string) {
+	if _, known := counts[why]; !known && len(counts) >= manyReasons {
+		why = "other"
+	}
+	counts[why]++
+}
+
 // reasonOf is why in a few words, so that equal reasons are counted together.
 func reasonOf(err error) string {
 	var e ended

@@ -204,6 +204,7 @@ func disconnected(body []byte) error {
 
 // message checks a push against what the link is owed, and counts it.
 func (l *loop) message(ln *link, body []byte) {
+	l.tally.received++
 	s, ok := stamp.Parse(body)
 	switch {
 	case !ok:

@@ -19,12 +19,14 @@ func Start(ctx context.Context, args ...string) (Remote, error) {
 
 // Dial asks for more links and returns when each of them lives or has failed.
 func (r Remote) Dial(ctx context.Context, a DialArgs) (reply DialReply, err error) {
-	return reply, r.Call(ctx, MethodDial, a, &reply)
+	err = r.Call(ctx, MethodDial, a, &reply)
+	return reply, err
 }
 
 // Status is how the swarm stands.
 func (r Remote) Status(ctx context.Context) (reply Status, err error) {
-	return reply, r.Call(ctx, MethodStatus, control.None{}, &reply)
+	err = r.Call(ctx, MethodStatus, control.None{}, &reply)
+	return reply, err
 }
 
 // Reset starts a measurement.
@@ -34,7 +36,8 @@ func (r Remote) Reset(ctx context.Context, a ResetArgs) error {
 
 // Counts since the last reset.
 func (r Remote) Counts(ctx context.Context) (reply Counts, err error) {
-	return reply, r.Call(ctx, MethodCounts, control.None{}, &reply)
+	err = r.Call(ctx, MethodCounts, control.None{}, &reply)
+	return reply, err
 }
 
 // Beat has links send heartbeats.
@@ -49,7 +52,8 @@ func (r Remote) Echo(ctx context.Context, a EchoArgs) error {
 
 // Stall has links stop reading.
 func (r Remote) Stall(ctx context.Context, a StallArgs) (reply StallReply, err error) {
-	return reply, r.Call(ctx, MethodStall, a, &reply)
+	err = r.Call(ctx, MethodStall, a, &reply)
+	return reply, err
 }
 
 // Resume has stalled links read again.

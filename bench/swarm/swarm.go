@@ -146,6 +146,7 @@ func (s *Swarm) Status() Status {
 		st.Live += l.living
 		st.Stalled += l.stalls
 		st.Retries += l.retries
+		st.Received += l.tally.received
 		st.Messages += l.tally.messages
 		add(&st.Failed, l.failed)
 		add(&st.Lost, l.lost)

@@ -219,7 +219,7 @@ func TestMessagesAreChecked(t *testing.T) {
 		for _, body := range c.in {
 			l.message(&ln, body)
 		}
-		if l.tally != c.want || int64(ln.messages) != c.want.messages {
+		if c.want.received = int64(len(c.in)); l.tally != c.want || int64(ln.messages) != c.want.messages {
 			t.Errorf("%s: %+v, link %d; want %+v", c.name, l.tally, ln.messages, c.want)
 		}
 	}
@@ -232,7 +232,7 @@ func TestLateLinkKnowsNoBeginning(t *testing.T) {
 	for _, seq := range []uint32{70, 71, 73} {
 		l.message(&ln, messageOf(0, 0, seq))
 	}
-	if want := (tally{messages: 3, gaps: 1}); l.tally != want {
+	if want := (tally{received: 3, messages: 3, gaps: 1}); l.tally != want {
 		t.Errorf("%+v, want %+v", l.tally, want)
 	}
 }
@@ -245,5 +245,16 @@ func TestSince(t *testing.T) {
 				t.Errorf("from %d, %v becomes %v", start, took, got)
 			}
 		}
+	}
+}
+
+func TestReasonsAreBounded(t *testing.T) {
+	counts := map[string]int64{}
+	for i := range 1000 {
+		count(counts, fmt.Sprint("nonsense ", i))
+		count(counts, "refused")
+	}
+	if len(counts) > manyReasons+1 || counts["refused"] != 1000 || counts["other"] < 900 {
+		t.Errorf("%d reasons: %v", len(counts), counts)
 	}
 }

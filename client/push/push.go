@@ -173,17 +173,23 @@ type answer struct {
 	cut    error // why body is not whole
 }
 
-// post fails only where no answer came.
 func (c *Client) post(ctx context.Context, path, contentType string, body []byte) (answer, error) {
+	return c.call(ctx, http.MethodPost, path, contentType, body)
+}
+
+// call fails only where no answer came.
+func (c *Client) call(ctx context.Context, method, path, contentType string, body []byte) (answer, error) {
 	var wrote atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { wrote.Store(true) },
 	})
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(c.API, "/")+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(c.API, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return answer{}, &Error{Outcome: Refused, Err: err}
 	}
-	req.Header.Set("Content-Type", contentType)
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
 	if c.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.Key)
 	}

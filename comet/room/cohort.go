@@ -1,31 +1,60 @@
 package room
 
-import "github.com/oortim/oort/poller"
+import (
+	"time"
+
+	"github.com/oortim/oort/comet/ledger"
+	"github.com/oortim/oort/poller"
+)
+
+// maxCohorts bounds the cohorts of a room, since accepts are the clients' to
+// choose. What does not fit shares the last one, which filters by member.
+const maxCohorts = 16
 
 // cohort is the members of a room that receive the same bytes.
 type cohort struct {
 	enc     Encoding
 	set     SetID
-	mixed   bool // members differ: filter by member, share nothing
+	mixed   bool // members differ: filter by member, share nothing; none lags
+	kept    bool // current is or was in the ring
 	members []poller.ID
-	ready   int // members[:ready] are up to date
+	todo    int    // members[:todo] have not been given current
+	ready   int    // members[:ready] do not lag
+	current *block // being written, number next-1; nil while todo is 0, and if mixed
 
 	// The ring; empty while nobody lags.
 	ring  []*block
-	bytes int    // of the ring
-	next  uint64 // number of the block to be sealed next; ring[i] is next-len(ring)+i
-	total uint64 // messages sealed so far
+	since []time.Time // when the block of the ring was sealed
+	bytes int         // of the ring
+	next  uint64      // number of the block to be sealed next; ring[i] is next-len(ring)+i
+	total progress    // sealed so far
 
-	// waiting is how many of the room's pending messages the members want;
-	// meaningless without members and in the mixed cohort.
-	waiting int
+	// waiting is what of the room's queue the members want; meaningless
+	// without members and in the mixed cohort.
+	waiting ledger.Counts
 }
 
 // base is the number of the oldest block in the ring.
 func (c *cohort) base() uint64 { return c.next - uint64(len(c.ring)) }
 
-// oldest is how many messages had been sealed before the oldest block.
-func (c *cohort) oldest() uint64 {
+// progress is how far a cohort or a member has come: the messages of the blocks
+// so far, and those that their gap markers tell of.
+type progress struct {
+	sent ledger.Counts
+	lost ledger.Counts
+}
+
+// since is what lies between an earlier point and p: the messages, and what a
+// member that did not get them is to be told.
+func (p progress) since(earlier progress) (sent, gap ledger.Counts) {
+	sent = p.sent.Minus(earlier.sent)
+	gap = p.lost.Minus(earlier.lost)
+	gap.Add(&sent, 1)
+	return sent, gap
+}
+
+// oldest is what had been sealed before the oldest block.
+func (c *cohort) oldest() progress {
 	if len(c.ring) == 0 {
 		return c.total
 	}
@@ -34,9 +63,9 @@ func (c *cohort) oldest() uint64 {
 
 // fit returns the index of the cohort for enc and set: the same one, an empty
 // one made over, a new one, or the mixed one.
-func (r *room) fit(enc Encoding, set SetID) int {
+func (cr *crowd) fit(enc Encoding, set SetID) int {
 	empty := -1
-	for i, c := range r.cohorts {
+	for i, c := range cr.cohorts {
 		if !c.mixed && c.enc == enc && c.set == set {
 			return i
 		}
@@ -44,26 +73,26 @@ func (r *room) fit(enc Encoding, set SetID) int {
 			empty = i
 		}
 	}
-	switch n := len(r.cohorts); {
+	switch n := len(cr.cohorts); {
 	case empty >= 0:
-		*r.cohorts[empty] = cohort{enc: enc, set: set, members: r.cohorts[empty].members}
+		*cr.cohorts[empty] = cohort{enc: enc, set: set, members: cr.cohorts[empty].members}
 		return empty
 	case n < maxCohorts:
-		r.cohorts = append(r.cohorts, &cohort{enc: enc, set: set})
+		cr.cohorts = append(cr.cohorts, &cohort{enc: enc, set: set})
 		return n
 	case n == maxCohorts:
-		r.cohorts = append(r.cohorts, &cohort{mixed: true})
+		cr.cohorts = append(cr.cohorts, &cohort{mixed: true})
 	}
 	return maxCohorts
 }
 
 // enter puts id into the cohort that fits m, up to date.
 func (t *Table) enter(r *room, m *member, id poller.ID) {
-	i := r.fit(m.enc, m.set)
-	c := r.cohorts[i]
+	i := r.crowd.fit(m.enc, m.set)
+	c := r.crowd.cohorts[i]
 	m.cohort, m.lagging = uint8(i), false
 	if len(c.members) == 0 && !c.mixed {
-		c.waiting = r.wanted(t.sets.At(c.set))
+		c.waiting = r.queue.wanted(t.sets.At(c.set))
 	}
 	c.members = append(c.members, id)
 	m.pos = uint32(len(c.members) - 1)
@@ -73,44 +102,106 @@ func (t *Table) enter(r *room, m *member, id poller.ID) {
 
 // owed is what a member that goes out of its cohort had still to get.
 type owed struct {
-	rest   []byte // of the block that it has begun
-	begun  int    // messages in that block
-	missed uint64 // messages that it will not be given
+	rest   []byte        // of the block that it has begun
+	begun  []*Msg        // in that block
+	missed ledger.Counts // messages that it will not be given
+	gap    ledger.Counts // what it would have to be told of those
 }
 
 // exit takes id out of its cohort. What waits for a flush is not owed.
-func (t *Table) exit(r *room, m *member, id poller.ID) (o owed) {
-	c := r.cohorts[m.cohort]
-	if m.lagging {
+func (t *Table) exit(r *room, m *member, id poller.ID, why ledger.Outcome) (o owed) {
+	if r.crowd == nil {
+		t.exitFew(r, id)
+		return o
+	}
+	c := r.crowd.cohorts[m.cohort]
+	switch {
+	case m.lagging:
 		o = t.settle(c, id)
-	} else {
+	default:
+		if int(m.pos) < c.todo {
+			o.missed = t.pass(r, c, m, why)
+		}
 		c.ready--
 		t.swap(c, m.pos, uint32(c.ready))
 	}
 	last := uint32(len(c.members) - 1)
 	t.swap(c, m.pos, last)
 	c.members = c.members[:last]
+	t.over(c)
 	t.shrink(c)
 	return o
 }
 
-// waitingFor is how many pending messages a member would have been given.
-func (t *Table) waitingFor(r *room, m *member) int {
-	if c := r.cohorts[m.cohort]; !c.mixed {
-		return c.waiting
+func (t *Table) exitFew(r *room, id poller.ID) {
+	for i, one := range r.few[:r.members] {
+		if one == id {
+			r.few[i] = r.few[r.members-1]
+			r.few[r.members-1] = poller.ID{}
+		}
 	}
-	return r.wanted(t.sets.At(m.set))
 }
 
-// audience is how many members want op.
-func (t *Table) audience(c *cohort, op uint32) (n int) {
-	if !c.mixed {
-		if t.sets.At(c.set).Wants(op) {
-			return len(c.members)
-		}
-		return 0
+// pass lets a due member be due no more, without the block of the flush under
+// way, and returns what it misses.
+func (t *Table) pass(r *room, c *cohort, m *member, why ledger.Outcome) (missed ledger.Counts) {
+	if c.mixed {
+		missed = r.crowd.sealed.wanted(t.sets.At(m.set))
+	} else {
+		missed = c.current.counts
+		c.current.settle(why, 1)
 	}
-	for _, id := range c.members {
+	t.notDue(c, m)
+	return missed
+}
+
+// notDue moves a due member out of the due ones.
+func (t *Table) notDue(c *cohort, m *member) {
+	c.todo--
+	t.swap(c, m.pos, uint32(c.todo))
+}
+
+// over ends the flush of a cohort whose members are all served.
+func (t *Table) over(c *cohort) {
+	if c.todo == 0 && c.current != nil {
+		b := c.current
+		c.current = nil
+		t.pool.release(b)
+	}
+}
+
+// waitingFor is what waits in the queue for a member.
+func (t *Table) waitingFor(r *room, m *member) ledger.Counts {
+	if r.crowd != nil {
+		if c := r.crowd.cohorts[m.cohort]; !c.mixed {
+			return c.waiting
+		}
+	}
+	return r.queue.wanted(t.sets.At(m.set))
+}
+
+// await counts m in (1) or out (-1) at the cohorts that it waits for, and
+// returns how many members want it if it goes out.
+func (t *Table) await(r *room, m *Msg, n int) (members int) {
+	if r.crowd == nil {
+		return t.wanting(r.few[:r.members], m.Op)
+	}
+	for _, c := range r.crowd.cohorts {
+		switch {
+		case len(c.members) == 0:
+		case !c.mixed && t.sets.At(c.set).Wants(m.Op):
+			c.waiting[m.Lane] += uint64(n)
+			members += len(c.members)
+		case c.mixed && n < 0:
+			members += t.wanting(c.members, m.Op)
+		}
+	}
+	return members
+}
+
+// wanting is how many of ids want op.
+func (t *Table) wanting(ids []poller.ID, op uint32) (n int) {
+	for _, id := range ids {
 		if t.sets.At(t.members.At(id.Slot).set).Wants(op) {
 			n++
 		}
@@ -135,92 +226,27 @@ func (t *Table) shrink(c *cohort) {
 		for len(c.ring) > 0 {
 			t.forget(c)
 		}
-		c.ring = nil
+		c.ring, c.since, c.kept = nil, nil, false
 	}
 	if n := cap(c.members); n > 64 && len(c.members) < n/4 {
 		c.members = append(make([]poller.ID, 0, n/2), c.members...)
 	}
 }
 
-// send seals msgs for c and writes the block to everyone who is up to date.
-func (t *Table) send(c *cohort, msgs []*Msg) {
-	if c.mixed {
-		t.sendMixed(c, msgs)
+// keep puts the block of the flush under way into the ring, unless it is or was
+// there.
+func (t *Table) keep(c *cohort) {
+	b := c.current
+	if b == nil || c.kept {
 		return
 	}
-	b := t.seal(c, msgs)
-	if b == nil {
-		return
-	}
-	kept := c.ready < len(c.members)
-	if kept {
-		t.keep(c, b)
-	}
-	c.next++
-	t.writeReady(c, b)
-	if !kept && c.ready < len(c.members) {
-		t.keep(c, b)
-	}
-	t.pool.release(b)
-}
-
-// seal makes the block of those of msgs that c wants; nil if none.
-func (t *Table) seal(c *cohort, msgs []*Msg) *block {
-	wants := t.sets.At(c.set)
-	picked := t.picked[:0]
-	for _, m := range msgs {
-		if wants.Wants(m.Op) {
-			picked = append(picked, m)
-		}
-	}
-	t.picked = picked
-	defer clear(picked)
-	if len(picked) == 0 {
-		return nil
-	}
-	b := t.pool.take()
-	if c.enc == TCP && len(picked) == 1 {
-		b.buf = picked[0].Frame
-	} else {
-		b.own = appendBlock(b.own, c.enc, picked, t.lim.Batch)
-		b.buf = b.own
-	}
-	b.count, b.first = len(picked), c.total
-	c.total += uint64(b.count)
-	t.stats.Blocks++
-	return b
-}
-
-// writeReady writes b, block number c.next-1, to members[:ready]. It goes from
-// the end to the front: a member that is short changes places with the last
-// that is ready, which has had its turn.
-func (t *Table) writeReady(c *cohort, b *block) {
-	for hi := c.ready; hi > 0; {
-		lo := max(0, hi-len(t.taken))
-		ids := c.members[lo:hi]
-		t.w.WriteEach(ids, b.buf, t.taken)
-		t.stats.Writes += uint64(len(ids))
-		for i := len(ids) - 1; i >= 0; i-- {
-			switch n := int(t.taken[i]); {
-			case n == len(b.buf):
-				t.stats.Delivered += uint64(b.count)
-			case n < 0:
-				t.stats.Closed += uint64(b.count)
-			default:
-				t.stall(c, ids[i], b, n)
-			}
-		}
-		hi = lo
-	}
-}
-
-// keep puts b, block number c.next, into the ring.
-func (t *Table) keep(c *cohort, b *block) {
+	c.kept = true
 	b.refs++
-	c.ring = append(c.ring, b)
+	now := t.now()
+	c.ring, c.since = append(c.ring, b), append(c.since, now)
 	c.bytes += len(b.buf)
 	t.ringed += len(b.buf)
-	for len(c.ring) > 0 && (c.bytes > t.lim.Ring || t.ringed > t.lim.Rings) {
+	for len(c.ring) > 0 && (c.bytes > t.lim.Ring || t.ringed > t.lim.Rings || now.Sub(c.since[0]) > t.lim.Age) {
 		t.forget(c)
 	}
 }
@@ -231,21 +257,6 @@ func (t *Table) forget(c *cohort) {
 	c.bytes -= len(b.buf)
 	t.ringed -= len(b.buf)
 	c.ring[0] = nil
-	c.ring = c.ring[1:]
+	c.ring, c.since = c.ring[1:], c.since[1:]
 	t.pool.release(b)
-}
-
-// sendMixed serves the members one by one. It goes from the end to the front,
-// since a member whose socket is full is held meanwhile, and changes places
-// with one that has had its turn.
-func (t *Table) sendMixed(c *cohort, msgs []*Msg) {
-	for i := len(c.members) - 1; i >= 0; i-- {
-		id := c.members[i]
-		wants := t.sets.At(t.members.At(id.Slot).set)
-		for _, m := range msgs {
-			if wants.Wants(m.Op) {
-				t.owner.Direct(id, m)
-			}
-		}
-	}
 }

@@ -1,19 +1,18 @@
 package room
 
 import (
-	"strconv"
+	"slices"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/poller"
-	"github.com/oortim/oort/proto/frame"
-	"github.com/oortim/oort/proto/ident"
 )
 
 // lag is how far a member has come that is not up to date.
 type lag struct {
-	begun *block // stopped in its middle (a reference); nil: between blocks
-	off   int    // bytes of begun that the socket took
-	next  uint64 // number of the block after begun
-	given uint64 // messages of the cohort that came before block next
+	begun *block   // stopped in its middle (a reference); nil: between blocks
+	off   int      // bytes of begun that the socket took
+	next  uint64   // number of the block after begun
+	given progress // of the cohort before block next
 }
 
 // catchUpBlocks is how many blocks one writev takes at most.
@@ -25,7 +24,7 @@ func (t *Table) stall(c *cohort, id poller.ID, b *block, taken int) {
 	l := lag{next: c.next - 1, given: b.first}
 	if taken > 0 {
 		b.refs++
-		l = lag{begun: b, off: taken, next: c.next, given: b.first + uint64(b.count)}
+		l = lag{begun: b, off: taken, next: c.next, given: b.upTo()}
 	}
 	t.lagBehind(c, id, l)
 	t.owner.Stalled(id)
@@ -34,6 +33,10 @@ func (t *Table) stall(c *cohort, id poller.ID, b *block, taken int) {
 func (t *Table) lagBehind(c *cohort, id poller.ID, l lag) {
 	m := t.members.At(id.Slot)
 	m.lagging = true
+	if int(m.pos) < c.todo {
+		t.keep(c)
+		t.notDue(c, m)
+	}
 	c.ready--
 	t.swap(c, m.pos, uint32(c.ready))
 	t.lags[id.Slot] = t.takeLag(l)
@@ -46,8 +49,17 @@ func (t *Table) Hold(id poller.ID) {
 	if m == nil || m.lagging {
 		return
 	}
-	c := t.rooms[m.room-1].cohorts[m.cohort]
-	t.lagBehind(c, id, lag{next: c.next, given: c.total})
+	cr := t.rooms[m.room-1].crowd
+	if cr == nil || cr.cohorts[m.cohort].mixed {
+		return // nothing comes to it but through the owner
+	}
+	c := cr.cohorts[m.cohort]
+	l := lag{next: c.next, given: c.total}
+	if int(m.pos) < c.todo {
+		l = lag{next: c.next - 1, given: c.current.first}
+	}
+	t.lagBehind(c, id, l)
+	t.over(c)
 }
 
 // MidBlock reports whether the link stopped in the middle of a block, so that
@@ -72,12 +84,13 @@ func (t *Table) FinishBlock(id poller.ID) (done bool, err error) {
 	if l.off += n; l.off < len(l.begun.buf) {
 		return false, nil
 	}
-	t.finish(l)
+	t.finish(t.rooms[t.members.At(id.Slot).room-1], l)
 	return true, nil
 }
 
-func (t *Table) finish(l *lag) {
-	t.stats.Delivered += uint64(l.begun.count)
+func (t *Table) finish(r *room, l *lag) {
+	t.ends(r, ledger.Delivered, &l.begun.counts, 1)
+	l.begun.delivered(1, t.now())
 	t.pool.release(l.begun)
 	l.begun, l.off = nil, 0
 }
@@ -92,7 +105,7 @@ func (t *Table) CatchUp(id poller.ID) (upToDate bool, err error) {
 	}
 	m := t.members.At(id.Slot)
 	r := t.rooms[m.room-1]
-	c := r.cohorts[m.cohort]
+	c := r.crowd.cohorts[m.cohort]
 	for {
 		if l.begun == nil && l.next < c.base() {
 			t.skip(r, c, m, l)
@@ -101,15 +114,15 @@ func (t *Table) CatchUp(id poller.ID) (upToDate bool, err error) {
 			t.caughtUp(c, m, id)
 			return true, nil
 		}
-		full, err := t.write(c, id, l)
+		full, err := t.catchUp(r, c, id, l)
 		if err != nil || full {
 			return false, err
 		}
 	}
 }
 
-// write hands the socket the begun block and those that follow.
-func (t *Table) write(c *cohort, id poller.ID, l *lag) (full bool, err error) {
+// catchUp hands the socket the begun block and those that follow.
+func (t *Table) catchUp(r *room, c *cohort, id poller.ID, l *lag) (full bool, err error) {
 	bufs := t.bufs[:0]
 	if l.begun != nil {
 		bufs = append(bufs, l.begun.buf[l.off:])
@@ -137,7 +150,7 @@ func (t *Table) write(c *cohort, id poller.ID, l *lag) (full bool, err error) {
 			return true, nil
 		}
 		n -= len(buf)
-		t.finish(l)
+		t.finish(r, l)
 	}
 	return false, nil
 }
@@ -148,13 +161,13 @@ func (l *lag) begin(c *cohort) {
 	b.refs++
 	l.begun, l.off = b, 0
 	l.next++
-	l.given = b.first + uint64(b.count)
+	l.given = b.upTo()
 }
 
 // unbegin steps back: the socket took nothing of the block. A gap marker stays
 // begun, since it lies in no ring.
 func (l *lag) unbegin(t *Table) {
-	if l.begun.count == 0 {
+	if l.begun.marker {
 		return
 	}
 	l.given = l.begun.first
@@ -166,22 +179,12 @@ func (l *lag) unbegin(t *Table) {
 // skip moves a member that fell off the ring to its oldest block, and tells it
 // what it missed, if it wants to know.
 func (t *Table) skip(r *room, c *cohort, m *member, l *lag) {
-	missed := c.oldest() - l.given
-	t.stats.Slow += missed
+	missed, gap := c.oldest().since(l.given)
+	t.ends(r, ledger.Slow, &missed, 1)
 	l.next, l.given = c.base(), c.oldest()
-	if missed > 0 && t.sets.At(m.set).Wants(uint32(frame.OpGap)) {
-		l.begun = &block{buf: GapMarker(r.name, m.enc, missed), refs: 1, first: l.given}
+	if gap.Total() > 0 && t.sets.At(m.set).tells() {
+		l.begun = &block{buf: AppendGaps(nil, r.name, m.enc, &gap), refs: 1, first: l.given, marker: true}
 	}
-}
-
-// GapMarker is the frame of op 18, on the wire of enc: so many messages of the
-// room, or direct ones where name is empty, were missed. Room names need no
-// escaping in JSON.
-func GapMarker(name ident.Room, enc Encoding, missed uint64) []byte {
-	body := append([]byte(`{"room":"`), name...)
-	body = append(body, `","lane":"chat","skipped":`...)
-	body = append(strconv.AppendUint(body, missed, 10), '}')
-	return AppendFrame(nil, enc, frame.Append(nil, frame.OpGap, 0, body))
 }
 
 // caughtUp makes a lagging member ready.
@@ -196,10 +199,12 @@ func (t *Table) caughtUp(c *cohort, m *member, id poller.ID) {
 // settle ends the lag of a member that goes out of its cohort.
 func (t *Table) settle(c *cohort, id poller.ID) owed {
 	l := t.lags[id.Slot]
-	o := owed{missed: c.total - l.given}
+	var o owed
+	o.missed, o.gap = c.total.since(l.given)
 	if l.begun != nil {
-		o.rest = append([]byte(nil), l.begun.buf[l.off:]...)
-		o.begun = l.begun.count
+		o.rest = slices.Clone(l.begun.buf[l.off:])
+		o.begun = slices.Clone(l.begun.msgs)
+		l.begun.owed-- // the caller counts it
 		t.pool.release(l.begun)
 	}
 	t.dropLag(id)

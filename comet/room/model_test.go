@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/ident"
@@ -21,15 +23,15 @@ type world struct {
 	*Table
 	sets   *Sets
 	links  []*fake
-	clock  int64
+	clock  int64                    // microseconds
+	cost   int64                    // of a write, in microseconds
 	queues map[ident.Room][]*queued // what waits for a flush, as the model sees it
-	bytes  map[ident.Room]int
-	lim    Limits
+	lost   map[ident.Room][]*Msg    // what was shed or expired since the last
+	traces map[*ledger.Trace]uint32 // for how many links a message is to end
 
 	number    uint32
-	concerned uint64 // messages × links
-	direct    uint64 // of these, ended by the owner
-	torn      bool   // a link closed in the middle of a block
+	concerned ledger.Counts // messages × links
+	direct    ledger.Counts // of these, ended by the owner
 }
 
 // queued is one message that waits.
@@ -40,10 +42,16 @@ type queued struct {
 	belongs []int // of owed: index of the stay at the time
 }
 
-// stay is one membership of a link: the messages sealed for it, in order.
+// stay is one membership of a link: what was sealed for it, in order.
 type stay struct {
 	room   ident.Room
-	sealed []uint32
+	sealed []sealed
+}
+
+// sealed is one message, or a marker of lost ones.
+type sealed struct {
+	number uint32 // 0 for a marker
+	n      ledger.Counts
 }
 
 // fake is one link with its owner's side: an outbox, as the comet has one.
@@ -61,16 +69,24 @@ type fake struct {
 	got    []byte
 
 	out     []byte
-	ends    []int // offsets in out at which messages end
+	ends    []end
 	off     int
 	hasOut  bool
 	stalled bool
 }
 
-func newWorld(lim Limits, links int) *world {
-	w := &world{sets: NewSets(), queues: map[ident.Room][]*queued{}, bytes: map[ident.Room]int{}, clock: 1, lim: lim}
-	w.Table = NewTable(w, w, w.sets, lim, func() int64 { return w.clock })
-	w.lim = lim.withDefaults()
+// end is where in an outbox a message ends.
+type end struct {
+	at  int
+	msg *Msg
+}
+
+func newWorld(lim Limits, links int, cost int64) *world {
+	w := &world{
+		sets: NewSets(), queues: map[ident.Room][]*queued{}, lost: map[ident.Room][]*Msg{},
+		traces: map[*ledger.Trace]uint32{}, clock: 1, cost: cost,
+	}
+	w.Table = NewTable(w, w, w.sets, lim, func() time.Time { return time.UnixMicro(w.clock) })
 	for i := range links {
 		w.links = append(w.links, &fake{id: poller.ID{Slot: uint32(i), Gen: 1}, space: 1 << 40})
 	}
@@ -82,6 +98,7 @@ var errBroken = errors.New("broken")
 // Writer.
 
 func (w *world) WriteEach(ids []poller.ID, block []byte, taken []int32) {
+	w.clock += w.cost * int64(len(ids))
 	for i, id := range ids {
 		n, err := w.links[id.Slot].write(block)
 		if taken[i] = int32(n); err != nil {
@@ -112,43 +129,63 @@ func (f *fake) write(b []byte) (int, error) {
 
 func (w *world) Stalled(id poller.ID) { w.links[id.Slot].stalled = true }
 
-func (w *world) Direct(id poller.ID, m *Msg) { w.send(w.links[id.Slot], m.Frame, 1) }
+func (w *world) Busy(id poller.ID) bool { return w.links[id.Slot].stalled || w.links[id.Slot].hasOut }
 
-func (w *world) send(f *fake, b []byte, messages int) {
-	b = AppendFrame(nil, f.enc, b)
+func (w *world) Direct(id poller.ID, name ident.Room, lost *ledger.Counts, msgs []*Msg) {
+	w.clock += w.cost
+	f := w.links[id.Slot]
+	w.send(f, AppendGaps(nil, name, f.enc, lost), nil)
+	w.send(f, AppendBlock(nil, f.enc, msgs, w.lim.Batch), msgs)
+}
+
+// send writes b, which holds msgs, or queues it.
+func (w *world) send(f *fake, b []byte, msgs []*Msg) {
 	n := 0
 	if !f.stalled && !f.hasOut {
 		var err error
 		if n, err = f.write(b); err != nil || n == len(b) {
-			w.direct += uint64(messages)
+			w.ended(msgs...)
 			return
 		}
 	}
-	w.queue(f, b[n:], messages)
+	w.queue(f, b[n:], msgs)
 }
 
-func (w *world) queue(f *fake, b []byte, messages int) {
+// ended counts what the owner has to count.
+func (w *world) ended(msgs ...*Msg) {
+	for _, m := range msgs {
+		w.direct[m.Lane]++
+		m.Trace.End(ledger.Full, 1) // whatever
+	}
+}
+
+func (w *world) queue(f *fake, b []byte, msgs []*Msg) {
+	if len(b) == 0 {
+		return
+	}
 	f.out = append(f.out, b...)
-	for range messages {
-		f.ends = append(f.ends, len(f.out))
+	for _, m := range msgs {
+		f.ends = append(f.ends, end{len(f.out), m})
 	}
 	f.hasOut, f.stalled = true, true
 	w.Hold(f.id)
 }
 
-func (w *world) prepend(f *fake, rest []byte, messages int) {
+func (w *world) prepend(f *fake, rest []byte, msgs []*Msg) {
 	if len(rest) == 0 {
 		return
 	}
 	if f.off != 0 {
 		panic("the outbox and a block are both begun")
 	}
-	for i := range f.ends {
-		f.ends[i] += len(rest)
+	var ends []end
+	for _, m := range msgs {
+		ends = append(ends, end{len(rest), m})
 	}
-	for range messages {
-		f.ends = append([]int{len(rest)}, f.ends...)
+	for _, e := range f.ends {
+		ends = append(ends, end{e.at + len(rest), e.msg})
 	}
+	f.ends = ends
 	f.out = append(bytes.Clone(rest), f.out...)
 	f.hasOut = true
 }
@@ -164,9 +201,9 @@ func (w *world) writable(f *fake) {
 			return
 		}
 		f.off += n
-		for len(f.ends) > 0 && f.ends[0] <= f.off {
+		for len(f.ends) > 0 && f.ends[0].at <= f.off {
+			w.ended(f.ends[0].msg)
 			f.ends = f.ends[1:]
-			w.direct++
 		}
 		if f.off < len(f.out) {
 			return
@@ -197,11 +234,11 @@ func (w *world) join(f *fake, name ident.Room, enc Encoding, set SetID) {
 func (w *world) concern(q *queued, f *fake) {
 	if w.sets.At(f.set).Wants(q.msg.Op) {
 		q.owed, q.belongs = append(q.owed, f), append(q.belongs, len(f.stays)-1)
-		w.concerned++
+		w.concerned[q.msg.Lane]++
 	}
 }
 
-func (w *world) leave(f *fake, why func(*Stats) *uint64) {
+func (w *world) leave(f *fake, why ledger.Outcome) {
 	for _, q := range w.queues[f.in] {
 		q.drop(f)
 	}
@@ -212,7 +249,7 @@ func (w *world) leave(f *fake, why func(*Stats) *uint64) {
 	f.in, f.set = "", 0
 	if !slices.ContainsFunc(w.links, func(f *fake) bool { return f.in == name }) {
 		delete(w.queues, name) // the room is gone, and what waited for it
-		delete(w.bytes, name)
+		delete(w.lost, name)
 	}
 }
 
@@ -225,17 +262,26 @@ func (q *queued) drop(f *fake) {
 	}
 }
 
+// change gives a link other accepts. They hold for what waits, too.
 func (w *world) change(f *fake, set SetID) {
-	old := f.set
-	if f.in != "" && set != old {
-		w.sealed(f.in)
+	old, name := f.set, f.in
+	if set != old {
+		had, has := w.sets.At(old), w.sets.At(set)
+		for _, q := range w.queues[name] {
+			switch op := q.msg.Op; {
+			case had.Wants(op) && !has.Wants(op):
+				q.drop(f)
+			case !had.Wants(op) && has.Wants(op):
+				f.set = set
+				w.concern(q, f)
+			}
+		}
 	}
-	name := f.in
-	rest, begun, missed := w.Change(f.id, set, !f.stalled && !f.hasOut)
 	f.set = set
+	rest, begun, gap := w.Change(f.id, set, !f.stalled && !f.hasOut)
 	w.prepend(f, rest, begun)
-	if missed > 0 && f.gaps {
-		w.queue(f, GapMarker(name, f.enc, missed), 0)
+	if gap.Total() > 0 && f.gaps {
+		w.queue(f, AppendGaps(nil, name, f.enc, &gap), nil)
 	}
 	w.sets.Release(old)
 }
@@ -243,64 +289,133 @@ func (w *world) change(f *fake, set SetID) {
 // close ends a link as the comet does: out of the room, and what the outbox
 // still holds is lost. A new one takes its slot.
 func (w *world) close(f *fake) {
-	if w.MidBlock(f.id) || f.off > 0 {
-		w.torn = true
-	}
 	if f.in != "" {
-		w.leave(f, OwedClosed)
+		w.leave(f, ledger.Closed)
 	}
-	w.direct += uint64(len(f.ends))
+	for _, e := range f.ends {
+		w.ended(e.msg)
+	}
 	w.links[f.id.Slot] = &fake{id: poller.ID{Slot: f.id.Slot, Gen: f.id.Gen + 1}, space: 1 << 40}
 }
 
-func (w *world) push(name ident.Room, op uint32, size int, expires int64) {
+func (w *world) push(name ident.Room, m *Msg, size int) {
 	w.number++
 	body := binary.BigEndian.AppendUint32(make([]byte, 0, 4+size), w.number)
-	m := NewMsg(op, append(body, make([]byte, size)...), 0, expires)
-	if w.Push(name, m) == 0 {
+	wire := NewMsg(m.Op, append(body, make([]byte, size)...), m.Lane, m.Expires)
+	wire.Collapse, wire.Trace = m.Collapse, ledger.NewTrace(w.clock)
+	if w.Push(name, wire) == 0 {
 		return
 	}
-	q := &queued{number: w.number, msg: m}
+	w.queues[name] = slices.DeleteFunc(w.queues[name], func(q *queued) bool {
+		same := q.msg.Collapse != "" && q.msg.Collapse == wire.Collapse
+		if same {
+			w.traces[q.msg.Trace] = uint32(len(q.owed))
+		}
+		return same
+	})
+	q := &queued{number: w.number, msg: wire}
 	for _, f := range w.links {
 		if f.in == name {
 			w.concern(q, f)
 		}
 	}
 	w.queues[name] = append(w.queues[name], q)
-	w.bytes[name] += len(m.Frame)
-	for w.bytes[name] > w.lim.Pending && len(w.queues[name]) > 1 {
-		w.bytes[name] -= len(w.queues[name][0].msg.Frame)
-		w.queues[name] = w.queues[name][1:]
+	w.shedModel(name)
+}
+
+// shedModel sheds as the documentation of Limits has it.
+func (w *world) shedModel(name ident.Room) {
+	bytes := func(list []*queued) (n int) {
+		for _, q := range list {
+			n += len(q.msg.Frame)
+		}
+		return n
 	}
+	for len(w.queues[name]) > 1 {
+		all := 0
+		for _, list := range w.queues {
+			all += bytes(list)
+		}
+		list, least := w.queues[name], uint8(ledger.Gift)
+		switch {
+		case all > w.lim.Waiting:
+			least = ledger.System
+		case bytes(list) <= w.most(w.rooms[w.byName[name]]):
+			return
+		}
+		out := -1
+		for i, q := range list {
+			if q.msg.Lane >= least && (out < 0 || q.msg.Lane > list[out].msg.Lane) {
+				out = i
+			}
+		}
+		if out < 0 {
+			return
+		}
+		w.lose(name, list[out])
+		w.queues[name] = slices.Delete(list, out, out+1)
+	}
+}
+
+func (w *world) lose(name ident.Room, q *queued) {
+	w.lost[name] = append(w.lost[name], q.msg)
+	w.traces[q.msg.Trace] = uint32(len(q.owed))
 }
 
 // sealed moves what waits for a room to the members' own lists.
 func (w *world) sealed(name ident.Room) {
+	live := w.queues[name][:0]
 	for _, q := range w.queues[name] {
-		if q.msg.expired(w.clock) {
+		if q.msg.Expired(w.clock) {
+			w.lose(name, q)
 			continue
 		}
+		live = append(live, q)
+	}
+	for _, f := range w.links {
+		if f.in != name || !f.gaps {
+			continue
+		}
+		var n ledger.Counts
+		for _, m := range w.lost[name] {
+			if w.sets.At(f.set).Wants(m.Op) {
+				n[m.Lane]++
+			}
+		}
+		if s := &f.stays[len(f.stays)-1]; n.Total() > 0 {
+			s.sealed = append(s.sealed, sealed{n: n})
+		}
+	}
+	for _, q := range live {
+		w.traces[q.msg.Trace] = uint32(len(q.owed))
 		for i, f := range q.owed {
 			s := &f.stays[q.belongs[i]]
-			s.sealed = append(s.sealed, q.number)
+			one := sealed{number: q.number}
+			one.n[q.msg.Lane] = 1
+			s.sealed = append(s.sealed, one)
 		}
 	}
 	delete(w.queues, name)
-	delete(w.bytes, name)
+	delete(w.lost, name)
 }
 
-func (w *world) flushAll() {
-	for name := range w.queues {
-		w.sealed(name)
+// turn is one turn of the loop: what the table has taken out of its queues is
+// sealed.
+func (w *world) turn() time.Duration {
+	wait := w.Flush()
+	for _, name := range testRooms {
+		if i, ok := w.byName[name]; ok && w.rooms[i].queue == nil {
+			w.sealed(name)
+		}
 	}
-	w.Flush()
+	return wait
 }
 
 // heard is what a link's bytes say: messages by number, and gaps.
 type heard struct {
 	number uint32 // 0 for a gap
 	room   ident.Room
-	missed int
+	gap    ledger.Counts
 }
 
 // listen decodes all that a link got. whole says that it must end with a whole
@@ -357,10 +472,19 @@ func hear(said []heard, payload []byte) ([]heard, error) {
 	case one.Op == frame.OpGap:
 		var gap struct {
 			Room    ident.Room
-			Skipped int
+			Lane    string
+			Skipped uint64
 		}
-		err := json.Unmarshal(one.Body, &gap)
-		return append(said, heard{room: gap.Room, missed: gap.Skipped}), err
+		if err := json.Unmarshal(one.Body, &gap); err != nil {
+			return said, err
+		}
+		h := heard{room: gap.Room}
+		for lane := range ledger.Lanes {
+			if ledger.LaneName(lane) == gap.Lane {
+				h.gap[lane] = gap.Skipped
+			}
+		}
+		return append(said, h), nil
 	}
 	return append(said, heard{number: binary.BigEndian.Uint32(one.Body)}), nil
 }
@@ -392,10 +516,10 @@ func (f *fake) explains(said []heard, done bool) bool {
 		s := f.stays[a.stay]
 		if a.heard < len(said) {
 			h := said[a.heard]
-			if h.number != 0 && a.pos < len(s.sealed) && s.sealed[a.pos] == h.number && fits(at{a.heard + 1, a.stay, a.pos + 1}) {
+			if h.number != 0 && a.pos < len(s.sealed) && s.sealed[a.pos].number == h.number && fits(at{a.heard + 1, a.stay, a.pos + 1}) {
 				return true
 			}
-			if h.missed > 0 && h.room == s.room && a.pos+h.missed <= len(s.sealed) && fits(at{a.heard + 1, a.stay, a.pos + h.missed}) {
+			if h.number == 0 && h.room == s.room && f.fitsGap(said, s, a.heard, a.pos, done, func(heard, pos int) bool { return fits(at{heard, a.stay, pos}) }) {
 				return true
 			}
 		}
@@ -405,4 +529,35 @@ func (f *fake) explains(said []heard, done bool) bool {
 		return a.stay+1 < len(f.stays) && fits(at{a.heard, a.stay + 1, 0})
 	}
 	return fits(at{})
+}
+
+// fitsGap tries to read the markers from said[i] on, one a lane, as one gap:
+// what was lost at that place, or what was skipped there. At the end some of
+// them may be on their way.
+func (f *fake) fitsGap(said []heard, s stay, i, pos int, done bool, goesOn func(heard, pos int) bool) bool {
+	var told ledger.Counts
+	for ; i < len(said) && said[i].number == 0 && said[i].room == s.room; i++ {
+		told.Add(&said[i].gap, 1)
+		var n ledger.Counts
+		for to := pos; to < len(s.sealed); to++ {
+			if n.Add(&s.sealed[to].n, 1); n == told && goesOn(i+1, to+1) {
+				return true
+			}
+			if i == len(said)-1 && !done && begins(&told, &n) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// begins reports whether told is n without its highest lanes.
+func begins(told, n *ledger.Counts) bool {
+	rest := false
+	for lane := range n {
+		if rest = rest || told[lane] != n[lane]; rest && told[lane] != 0 {
+			return false
+		}
+	}
+	return true
 }

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/ws"
 )
@@ -13,12 +14,15 @@ const (
 	WebSocket                 // one binary message a frame, or a batch (op 9) of several
 )
 
-// Msg is one push, encoded once and shared by all loops. Immutable.
+// Msg is one push, encoded once and shared by all loops. Immutable, but for
+// what Trace points to.
 type Msg struct {
-	Frame   []byte // header and body
-	Op      uint32
-	Lane    uint8
-	Expires int64 // Unix time in microseconds; 0: never
+	Frame    []byte // header and body
+	Op       uint32
+	Lane     uint8         // of package ledger
+	Expires  int64         // Unix time in microseconds; 0: never
+	Collapse string        // of those that wait with the same key, the last is kept; "": no key
+	Trace    *ledger.Trace // nil: nobody asks
 }
 
 // NewMsg encodes a push.
@@ -27,8 +31,9 @@ func NewMsg(op uint32, body []byte, lane uint8, expires int64) *Msg {
 	return &Msg{Frame: frame.Append(b, frame.Op(op), 0, body), Op: op, Lane: lane, Expires: expires}
 }
 
-// expired reports whether nobody is to be served any more at now.
-func (m *Msg) expired(now int64) bool { return m.Expires != 0 && m.Expires <= now }
+// Expired reports whether nobody is to be served any more at now, in Unix
+// microseconds.
+func (m *Msg) Expired(now int64) bool { return m.Expires != 0 && m.Expires <= now }
 
 // AppendFrame puts one frame on the wire of enc.
 func AppendFrame(dst []byte, enc Encoding, f []byte) []byte {
@@ -38,9 +43,9 @@ func AppendFrame(dst []byte, enc Encoding, f []byte) []byte {
 	return append(dst, f...)
 }
 
-// appendBlock puts msgs on the wire of enc. On WebSocket those that fit into
+// AppendBlock puts msgs on the wire of enc. On WebSocket those that fit into
 // batchMax bytes together share one message, as a frame of op 9.
-func appendBlock(dst []byte, enc Encoding, msgs []*Msg, batchMax int) []byte {
+func AppendBlock(dst []byte, enc Encoding, msgs []*Msg, batchMax int) []byte {
 	for len(msgs) > 0 {
 		n, size := 1, len(msgs[0].Frame)
 		if enc == WebSocket {

@@ -143,7 +143,7 @@ func (s *logicServer) Renew(_ context.Context, r *logicpb.RenewRequest) (*logicp
 func (s *logicServer) Mend(_ context.Context, r *logicpb.MendRequest) (*logicpb.MendReply, error) {
 	s.mended = r
 	return &logicpb.MendReply{
-		Lost: r.Held[:1], Strangers: []*logicpb.Held{{Link: 9, Key: "s", Mid: 8, Epoch: 7}},
+		Lost: r.Held[:1], Strangers: []*logicpb.Held{{Link: 9, Key: "s", Mid: 8, Epoch: 7}}, Missing: 6,
 	}, nil
 }
 
@@ -333,7 +333,7 @@ func TestMend(t *testing.T) {
 		}
 		held := comet.Held{Link: 1 << 50, Key: "a", Mid: 3, Epoch: 4}
 		got, err := l.Mend(ctx, []int{0, 255}, []comet.Held{held, {Key: "b"}})
-		if err != nil || len(got.Lost) != 1 || got.Lost[0] != held || len(got.Strangers) != 1 ||
+		if err != nil || len(got.Lost) != 1 || got.Lost[0] != held || len(got.Strangers) != 1 || got.Missing != 6 ||
 			got.Strangers[0] != (comet.Held{Link: 9, Key: "s", Mid: 8, Epoch: 7}) {
 			t.Errorf("mended %+v, %v", got, err)
 		}

@@ -24,7 +24,7 @@ func (l *Logic) Mend(ctx context.Context, buckets []int, held []comet.Held) (com
 	if err != nil {
 		return comet.Mended{}, err
 	}
-	return comet.Mended{Lost: heldOf(reply.Lost), Strangers: heldOf(reply.Strangers)}, nil
+	return comet.Mended{Lost: heldOf(reply.Lost), Strangers: heldOf(reply.Strangers), Missing: int(reply.Missing)}, nil
 }
 
 func heldOf(in []*logicpb.Held) []comet.Held {

@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,13 +10,15 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/oortim/oort/comet"
+	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/proto/cometpb"
+	"github.com/oortim/oort/proto/ident"
 )
 
 // MaxBatch is the largest batch that a comet asks for, in bytes.
 const MaxBatch = 1 << 20
 
-// Server takes pushes from jobs. It implements cometpb.CometServer.
+// Server takes pushes from jobs and questions from logic. It implements cometpb.CometServer.
 type Server struct {
 	cometpb.UnimplementedCometServer
 	comet *comet.Server
@@ -98,6 +101,49 @@ func (s *Server) apply(stream cometpb.Comet_PushServer, b *cometpb.Batch) (*come
 		})
 	}
 	return ack, nil
+}
+
+// Message tells what became of one message here.
+func (s *Server) Message(_ context.Context, req *cometpb.MessageRequest) (*cometpb.MessageReply, error) {
+	ends, slowest, ok := s.comet.Fate(req.Id)
+	reply := &cometpb.MessageReply{Known: ok, SlowestUs: uint64(max(0, slowest.Microseconds()))}
+	for o, n := range ends {
+		if n > 0 {
+			reply.Ends = append(reply.Ends, &cometpb.End{Outcome: ledger.Outcome(o).String(), Links: uint64(n)})
+		}
+	}
+	return reply, nil
+}
+
+// Room tells what became of the messages of a room here.
+func (s *Server) Room(ctx context.Context, req *cometpb.RoomRequest) (*cometpb.RoomReply, error) {
+	name, err := ident.ParseRoom(req.Room)
+	if err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "room %.100q", req.Room)
+	}
+	l, err := s.comet.RoomLedger(ctx, name)
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, fmt.Sprint(err))
+	}
+	reply := &cometpb.RoomReply{Known: l.Known, Links: uint32(l.Links), Pushed: counts(&l.Pushed), Handed: counts(&l.Handed)}
+	if l.Known {
+		reply.SinceUs = l.Since.UnixMicro()
+	}
+	for o := range l.Ends {
+		for _, c := range counts(&l.Ends[o]) {
+			reply.Ends = append(reply.Ends, &cometpb.End{Outcome: ledger.Outcome(o).String(), Lane: c.Lane, Links: c.N})
+		}
+	}
+	return reply, nil
+}
+
+func counts(by *ledger.Counts) (list []*cometpb.Count) {
+	for lane, n := range by {
+		if n > 0 {
+			list = append(list, &cometpb.Count{Lane: ledger.LaneName(lane), N: n})
+		}
+	}
+	return list
 }
 
 var drops = [...]cometpb.Drop{

@@ -22,7 +22,7 @@ func TestDrain(t *testing.T) {
 	}
 	t.Run("comet", func(t *testing.T) {
 		t.Parallel()
-		g := rig.StartCluster(t, bin, "epoll", 1)
+		g := rig.StartCluster(t, bin, testedEngines()[0], 1)
 		testDrain(t, g, g.Comets[0])
 		for _, o := range []*rig.Oort{g.Job, g.Logic} {
 			if code := o.Stop(t); code != 0 {

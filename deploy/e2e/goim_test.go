@@ -80,7 +80,7 @@ func checkGoimAnswer(t *testing.T, url string, res *http.Response, data any) {
 // key, then a heartbeat whose version is left at 0, then pushes.
 func TestGoimBenchmarkClient(t *testing.T) {
 	t.Parallel()
-	g := rig.StartServe(t, bin, "epoll")
+	g := rig.StartServe(t, bin, testedEngines()[0])
 	conn, err := net.Dial("tcp", strings.TrimPrefix(g.TCP[0], "tcp://"))
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +124,7 @@ func TestGoimBenchmarkClient(t *testing.T) {
 // /sub, batches in op 9.
 func TestGoimBrowserClient(t *testing.T) {
 	t.Parallel()
-	g := rig.StartServe(t, bin, "epoll")
+	g := rig.StartServe(t, bin, testedEngines()[0])
 	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, g.WS[0], nil)

@@ -34,7 +34,7 @@ func TestKill(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			g := rig.StartCluster(t, bin, "epoll", 2)
+			g := rig.StartCluster(t, bin, testedEngines()[0], 2)
 			links := dialLinks(t, g, 40, 2)
 			p := startPusher(t, g.API)
 			for range 3 {

@@ -31,9 +31,10 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// testedEngines are those that the tests of whole gateways run on: the reactor
-// and the goroutines, or what OORT_TEST_ENGINES lists (make engines). Every
-// engine passes the conformance suite and comet's own tests in any case.
+// testedEngines are those that deliveries and drains are tested on; the other
+// tests take the first. They are the reactor and the goroutines, or what
+// OORT_TEST_ENGINES lists (make engines). Every engine passes the conformance
+// suite and comet's own tests in any case.
 func testedEngines() []string {
 	if list := os.Getenv("OORT_TEST_ENGINES"); list != "" {
 		return strings.Split(list, ",")

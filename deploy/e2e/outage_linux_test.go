@@ -38,7 +38,7 @@ func TestOutage(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			g := rig.StartCluster(t, bin, "epoll", 1)
+			g := rig.StartCluster(t, bin, testedEngines()[0], 1)
 			links := dialLinks(t, g, 10, 1)
 			restart := tc.kill(t, g)
 			waitNotReady(t, tc.watched(g), tc.says)

@@ -14,7 +14,7 @@ import (
 // by themselves go on receiving.
 func TestServeRestart(t *testing.T) {
 	t.Parallel()
-	g := rig.StartServe(t, bin, "epoll")
+	g := rig.StartServe(t, bin, testedEngines()[0])
 	ctx, cancel := context.WithCancel(t.Context())
 	connected, received := make(chan struct{}, 16), make(chan string, 16)
 	ended := make(chan error, 2)

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/oortim/oort/comet"
+	"github.com/oortim/oort/comet/room"
 	cometrpc "github.com/oortim/oort/comet/rpc"
 	"github.com/oortim/oort/deploy/ops"
 	opsrpc "github.com/oortim/oort/deploy/ops/rpc"
@@ -30,7 +31,7 @@ import (
 type CometFlags struct {
 	TCP    []string `name:"tcp" default:"127.0.0.1:3101" placeholder:"HOST:PORT" help:"Where clients connect by TCP; several with commas; empty for none. An address also in --ws serves both."`
 	WS     []string `name:"ws" default:"127.0.0.1:3102" placeholder:"HOST:PORT" help:"Where clients connect by WebSocket (path /sub)."`
-	Engine string   `default:"auto" placeholder:"ENGINE" help:"I/O engine: auto takes the platform's reactor (epoll, kqueue), std is a goroutine a link, gnet and netpoll are the libraries of that name. Options of an engine follow with plus, as in epoll+locked; an unknown one is answered by what there is."`
+	Engine string   `default:"auto" placeholder:"ENGINE" help:"I/O engine: auto takes the platform's reactor (epoll, kqueue), uring needs Linux 6.1, std is a goroutine a link, gnet and netpoll are the libraries of that name. Options of an engine follow with plus, as in epoll+locked; an unknown one is answered by what there is."`
 	Loops  int      `default:"0" help:"Reactor loops; 0: one a CPU."`
 
 	PrivateFDs bool `name:"private-fds" help:"Give each loop a descriptor table of its own, so that the process may hold loops x RLIMIT_NOFILE links; the same as +private at --engine (epoll only)."`
@@ -40,6 +41,12 @@ type CometFlags struct {
 	MaxEarly         int           `default:"16384" help:"Bytes that a link may send before it has authenticated."`
 	MaxOutbox        int           `default:"65536" help:"Bytes that may wait for one link outside its room."`
 	MaxRooms         int           `default:"1000000" help:"Rooms in all."`
+	MaxPending       int           `default:"1048576" help:"Bytes that may wait for one room; above it the lowest lane is shed first."`
+	MaxRing          int           `default:"1048576" help:"Bytes that a room keeps on a loop for members that lag, for each encoding and set of accepts."`
+	MaxRings         int           `default:"67108864" help:"Bytes that all rooms of a loop keep for members that lag."`
+	RingAge          time.Duration `default:"30s" help:"How long they are kept at most."`
+	MaxLatency       time.Duration `default:"250ms" help:"A room under load rests so that messages share a write, but no message waits longer than this, or than two of the room's flushes."`
+	Traces           int           `default:"16384" help:"How many of the last messages can be asked what became of them."`
 	LinkRate         int           `default:"20" help:"Frames a second that a link may send."`
 	LinkBurst        int           `default:"100" help:"Frames that it may send at once."`
 	SourceLinks      int           `default:"0" help:"Links from one IPv4 address or IPv6 /64; 0: no limit."`
@@ -67,6 +74,10 @@ func (f *CometFlags) config(server ident.Server, log *slog.Logger) (comet.Config
 		Engine: func(o poller.Options) (poller.Engine, error) { return engines.Open(engine, o) },
 		Limits: comet.Limits{
 			Links: f.links(engine), Frame: f.MaxFrame, Early: f.MaxEarly, Outbox: f.MaxOutbox, Rooms: f.MaxRooms,
+			Traces: f.Traces,
+			Room: room.Limits{
+				Pending: f.MaxPending, Ring: f.MaxRing, Rings: f.MaxRings, Age: f.RingAge, MaxLatency: f.MaxLatency,
+			},
 			Rate: f.LinkRate, Burst: f.LinkBurst, SourceLinks: f.SourceLinks, SourceRate: f.SourceRate,
 		},
 		Times: comet.Times{
@@ -235,6 +246,7 @@ func serverID(name string) (ident.Server, error) {
 // openComet starts a comet that reaches logic over cc. At the end it is
 // drained, then stopped.
 func (b *base) openComet(cfg comet.Config, cc grpc.ClientConnInterface, advert cometrpc.Advert, window time.Duration) (*comet.Server, error) {
+	b.tuneCollector()
 	spareProcs(cfg.Loops)
 	logic := cometrpc.NewLogic(cc, advert)
 	s, err := comet.Open(cfg, logic)

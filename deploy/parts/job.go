@@ -49,17 +49,13 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 		return ops.Usagef("--logic: %v", err)
 	}
 	b.opened.add("connection to logic", func(context.Context) error { return toLogic.Close() })
-	dial := func(_, addr string) (grpc.ClientConnInterface, io.Closer, error) {
-		cc, err := opsrpc.Dial([]string{addr}, opsrpc.DialConfig{})
-		return cc, cc, err
-	}
 	first, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
 	_, err = b.openJob(first, jobConfig{
 		consume: consume.Config{
 			Brokers: some(c.Kafka), Topic: c.Topic, Group: c.Group, Instance: c.Static, Session: c.Session,
 		},
-		dispatch: dispatch.Config{Job: jobName(c.Name), Dial: dial, MaxHold: c.MaxHold},
+		dispatch: dispatch.Config{Job: jobName(c.Name), Dial: dialComet, MaxHold: c.MaxHold},
 		logic:    toLogic,
 	})
 	if err != nil {
@@ -67,6 +63,12 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 	}
 	b.ready()
 	return b.wait(ctx)
+}
+
+// dialComet is the way of jobs and of logic to a comet.
+func dialComet(_, addr string) (grpc.ClientConnInterface, io.Closer, error) {
+	cc, err := opsrpc.Dial([]string{addr}, opsrpc.DialConfig{})
+	return cc, cc, err
 }
 
 func jobName(told string) string {

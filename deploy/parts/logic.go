@@ -16,6 +16,7 @@ import (
 	"github.com/oortim/oort/client/js"
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/logic/ask"
 	"github.com/oortim/oort/logic/balance"
 	"github.com/oortim/oort/logic/httpapi"
 	"github.com/oortim/oort/logic/publish"
@@ -99,7 +100,9 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	svc, err := b.openLogic(&c.LogicFlags, logic.Config{Sessions: sessions, Registry: sessions, Publisher: publisher, Lease: c.Lease})
+	svc, err := b.openLogic(&c.LogicFlags, logic.Config{
+		Sessions: sessions, Registry: sessions, Publisher: publisher, Lease: c.Lease, Asker: b.openAsker(dialComet),
+	})
 	if err != nil {
 		return err
 	}
@@ -122,6 +125,13 @@ func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (logic.Pub
 	b.opened.add("publisher", p.Close)
 	b.admin.Check("kafka", p.Ready)
 	return p, nil
+}
+
+// openAsker opens logic's way to the comets.
+func (b *base) openAsker(dial ask.Dial) logic.Asker {
+	comets := ask.New(dial)
+	b.opened.add("ways to comets", func(context.Context) error { comets.Close(); return nil })
+	return comets
 }
 
 // openLogic starts logic over what cfg names.

@@ -79,13 +79,14 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	sessions := session.NewMemory(session.TTLs{}, time.Now)
+	toLogic, toComet := new(inprocgrpc.Channel), new(inprocgrpc.Channel)
 	svc, err := b.openLogic(&c.LogicFlags, logic.Config{
 		Sessions: sessions, Registry: sessions, Publisher: publisher, Refresh: nearRefresh,
+		Asker: b.openAsker(within(toComet)),
 	})
 	if err != nil {
 		return err
 	}
-	toLogic, toComet := new(inprocgrpc.Channel), new(inprocgrpc.Channel)
 	logicrpc.Register(toLogic, logicrpc.New(svc, logicrpc.Options{}))
 	s, err := b.openComet(cfg, toLogic, cometrpc.Advert{Server: cfg.Server, GRPC: inProcess}, c.DrainWindow)
 	if err != nil {

@@ -68,6 +68,7 @@ var refusals = []struct {
 	{logic.ErrPush, http.StatusBadRequest, "option", 0},
 	{logic.ErrOverloaded, http.StatusServiceUnavailable, "overloaded", time.Second},
 	{logic.ErrNotStored, http.StatusServiceUnavailable, "not_stored", time.Second},
+	{logic.ErrUnknownMessage, http.StatusNotFound, "unknown_message", 0},
 	{logic.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", time.Second},
 }
 

@@ -25,13 +25,15 @@ type world struct {
 	pub *logictest.Publisher
 	url string
 	c1  ident.Server
+
+	asker asker
 }
 
 func newWorld(t *testing.T, opt httpapi.Options) *world {
 	t.Helper()
 	store := session.NewMemory(session.TTLs{}, nil)
 	w := &world{t: t, pub: &logictest.Publisher{}, c1: ident.NewServer("c1", time.Now())}
-	svc, err := logic.New(logic.Config{Sessions: store, Registry: store, Publisher: w.pub, Auth: auth.Open{}})
+	svc, err := logic.New(logic.Config{Sessions: store, Registry: store, Publisher: w.pub, Auth: auth.Open{}, Asker: &w.asker})
 	if err != nil {
 		t.Fatal(err)
 	}

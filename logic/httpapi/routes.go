@@ -30,6 +30,7 @@ func (a *api) routes() http.Handler {
 	add(http.MethodGet, "/goim/nodes/instances", a.goimNodesInstances)
 
 	add(http.MethodPost, "/v1/push", a.push)
+	add("", "/v1/messages/{id}", a.message)
 	add(http.MethodPost, "/v1/kick", a.kick)
 	add(http.MethodGet, "/v1/sessions", a.sessions)
 	add(http.MethodGet, "/v1/rooms/top", a.roomsTop)

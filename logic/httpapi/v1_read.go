@@ -102,10 +102,11 @@ func writeRooms(w http.ResponseWriter, counts []logic.RoomCount) {
 	}{list})
 }
 
-// room serves GET /v1/rooms/TYPE/ID. "live://1000" as it is would be cleaned
-// to "live:/1000" on its way, so that is understood too, and escaped it works.
+// room serves GET /v1/rooms/TYPE/ID and …/ledger. "live://1000" as it is would
+// be cleaned to "live:/1000" on its way, so that is understood too, and escaped
+// it works.
 func (a *api) room(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("room")
+	name, ledger := strings.CutSuffix(r.PathValue("room"), "/ledger")
 	room, err := ident.ParseRoom(name)
 	if err != nil {
 		typ, id, _ := strings.Cut(name, "/")
@@ -113,6 +114,10 @@ func (a *api) room(w http.ResponseWriter, r *http.Request) {
 	}
 	if err != nil {
 		(&refusal{status: http.StatusBadRequest, reason: "room", message: "a room is TYPE/ID"}).write(w)
+		return
+	}
+	if ledger {
+		a.roomLedger(w, r, room)
 		return
 	}
 	count := a.svc.OnlineRooms(regionOf(r), []ident.Room{room})[0]

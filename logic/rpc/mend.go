@@ -28,7 +28,7 @@ func (s *Server) Mend(ctx context.Context, req *logicpb.MendRequest) (*logicpb.M
 	if err != nil {
 		return nil, grpcError(err)
 	}
-	return &logicpb.MendReply{Lost: held(mended.Lost), Strangers: held(mended.Strangers)}, nil
+	return &logicpb.MendReply{Lost: held(mended.Lost), Strangers: held(mended.Strangers), Missing: uint32(mended.Missing)}, nil
 }
 
 func held(sessions []logic.Session) []*logicpb.Held {

@@ -32,10 +32,20 @@ func acceptAll(e *engine, i int, ln *net.TCPListener) {
 // accept takes connects for l. A loop that is busy holds up only what this
 // goroutine has already taken; package net lets the other loops' goroutines
 // accept in turn.
+//
+// The door comes after the connect: whoever has passed it gets to the loop, or
+// gives its place back. So when nobody may come in, the loop has admitted as
+// many as there are places, by which it knows that it must open the door. If a
+// goroutine passed first and then waited for a connect, a listener that nobody
+// dials would keep a place, and the loop would sleep before a door that is shut.
 func (l *loop) accept(i int, ln *net.TCPListener) {
-	for l.awaitDoor() {
-		c := l.take(ln)
+	for {
+		c := l.connect(ln)
 		if c == nil {
+			return
+		}
+		if !l.awaitDoor() || !l.awaitDescriptor(c) {
+			_ = c.Close()
 			return
 		}
 		if !l.enroll(c, i) {
@@ -44,7 +54,16 @@ func (l *loop) accept(i int, ln *net.TCPListener) {
 	}
 }
 
-// awaitDoor takes one from the door, and says whether accepting goes on.
+// connect waits for a connect, and for the descriptor that it needs. It returns
+// nil after StopAccept.
+func (l *loop) connect(ln *net.TCPListener) (c *net.TCPConn) {
+	if !l.engine.Persist(func() (err error) { c, err = accept.Connection(ln); return err }) {
+		return nil
+	}
+	return c
+}
+
+// awaitDoor takes a place from the door, and says whether accepting goes on.
 func (l *loop) awaitDoor() bool {
 	select {
 	case <-l.engine.Deaf():
@@ -54,18 +73,10 @@ func (l *loop) awaitDoor() bool {
 	}
 }
 
-// take waits for a connect, and for the descriptors that it needs: one for
-// accept, and one for gnet's duplicate, without which Enroll would close the
-// connection. It returns nil after StopAccept.
-func (l *loop) take(ln *net.TCPListener) (c *net.TCPConn) {
-	if !l.engine.Persist(func() (err error) { c, err = accept.Connection(ln); return err }) {
-		return nil
-	}
-	if !l.engine.Persist(func() error { return accept.Lend(c, duplicate) }) {
-		_ = c.Close()
-		return nil
-	}
-	return c
+// awaitDescriptor waits until gnet can duplicate c, without which Enroll would
+// close it, and says whether accepting goes on.
+func (l *loop) awaitDescriptor(c *net.TCPConn) bool {
+	return l.engine.Persist(func() error { return accept.Lend(c, duplicate) })
 }
 
 // duplicate fails if fd cannot be duplicated now.

@@ -32,7 +32,7 @@ type loop struct {
 	// safe from anywhere
 	bell    bell
 	timer   *time.Timer   // rings
-	door    chan struct{} // one for each connect that may come in
+	door    chan struct{} // a place for each connect that may come in
 	stopped chan struct{} // closed when OnStop has been called
 
 	drainedMu sync.Mutex
@@ -141,7 +141,7 @@ func (l *loop) turn() time.Duration {
 	wait := l.Turn()
 	l.ReleaseGone()
 	if l.admitted == cap(l.door) {
-		return 0
+		return 0 // somebody may wait at the door; see accept
 	}
 	return wait
 }

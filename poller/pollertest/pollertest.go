@@ -23,7 +23,7 @@ type Open func(poller.Options) (poller.Engine, error)
 // must not run beside other tests; some run a second process of the test
 // binary, which comes back to the same test.
 func Run(t *testing.T, open func(poller.Options) (poller.Engine, error)) {
-	for _, group := range [][]test{reading, pausing, writing, closing, tasks, accepting, stopping, panics, storms, crowds} {
+	for _, group := range [][]test{reading, pausing, writing, closing, tasks, accepting, arriving, stopping, panics, storms, crowds} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) { c.run(t, open) })
 		}

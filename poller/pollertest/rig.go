@@ -106,10 +106,15 @@ func (r *rig) stop() {
 	}
 }
 
-// dial connects a peer.
+// dial connects a peer to the first address.
 func (r *rig) dial() *net.TCPConn {
 	r.t.Helper()
-	c, err := net.DialTimeout("tcp", r.engine.Addrs()[0].String(), patience)
+	return r.dialTo(r.engine.Addrs()[0])
+}
+
+func (r *rig) dialTo(addr net.Addr) *net.TCPConn {
+	r.t.Helper()
+	c, err := net.DialTimeout("tcp", addr.String(), patience)
 	if err != nil {
 		r.t.Fatalf("dial: %v", err)
 	}

@@ -5,7 +5,6 @@ package raw
 import (
 	"errors"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,29 +12,25 @@ import (
 	"github.com/oortim/oort/poller/internal/accept"
 )
 
-// acceptPause is how long a loop that ran out of descriptors waits before it
-// tries again. Nobody tells it of relief.
-const acceptPause = 200 * time.Millisecond
-
 // accept takes connects of listener i until there is none, the turn's budget
 // is used up, or descriptors run out. What is left makes an event of the next
 // turn.
 func (l *loop) accept(i int) {
-	for l.listeners[i].armed && l.budget > 0 {
+	for l.listeners[i].armed && l.MayAccept() {
 		ln := l.listeners[i]
 		fd, peer, err := accept4(ln.fd)
 		switch {
 		case err == nil:
-			l.budget--
+			l.Spend()
 			if !l.welcome(i, ln, fd, peer) {
 				l.pauseAccept()
 			}
 		case errors.Is(err, syscall.EAGAIN):
 			return
 		case accept.OfOneConnect(err):
-			l.budget--
+			l.Spend()
 		case len(l.reserve) > 0:
-			l.spend()
+			l.spendReserve()
 			l.full = true
 		default:
 			l.pauseAccept() // EMFILE, ENFILE, ENOBUFS, ENOMEM, or what we never heard of
@@ -58,8 +53,8 @@ func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
 		return false
 	}
 	k.fd, k.flag = int32(fd), armed
-	l.accepted.Add(1)
-	l.calls.OnOpen(id, poller.Conn{Listener: i, Local: ln.local.Of(fd), Remote: accept.AddrPort(peer)})
+	l.Admit()
+	l.Calls.OnOpen(id, poller.Conn{Listener: i, Local: ln.local.Of(fd), Remote: accept.AddrPort(peer)})
 	return true
 }
 
@@ -68,10 +63,8 @@ func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
 // own, other loops have some: shutdown takes the socket out of those that the
 // kernel deals connects to, but keeps its port.
 func (l *loop) pauseAccept() {
-	if l.retry.IsZero() {
-		l.acceptPauses.Add(1)
-	}
-	l.retry, l.full = time.Now().Add(acceptPause), false
+	l.PauseAccept()
+	l.full = false
 	for i := range l.listeners {
 		l.ignore(i)
 		if l.engine.how.Private {
@@ -83,20 +76,20 @@ func (l *loop) pauseAccept() {
 // tendListeners ends a pause that has lasted long enough, and closes the
 // listeners after StopAccept.
 func (l *loop) tendListeners() {
-	if l.engine.deaf.Load() {
+	if l.engine.Deaf() {
 		l.closeListeners()
 	}
 	if l.full {
 		l.fill()
 	}
-	if l.retry.IsZero() || time.Now().Before(l.retry) {
+	if !l.PauseIsOver() {
 		return
 	}
 	if l.engine.how.Private && l.reopen() != nil {
 		l.pauseAccept() // the same pause
 		return
 	}
-	l.retry = time.Time{}
+	l.EndPause()
 	for i := range l.listeners {
 		if l.hear(i) != nil {
 			l.pauseAccept()
@@ -129,7 +122,8 @@ func (l *loop) closeListeners() {
 		l.poll.forget(ln.fd)
 		_ = unix.Close(ln.fd)
 	}
-	l.listeners, l.retry = nil, time.Time{}
-	l.spend()
+	l.listeners = nil
+	l.EndPause()
+	l.spendReserve()
 	l.full = false
 }

@@ -61,7 +61,7 @@ func TestOperationsAllocateNothing(t *testing.T) {
 		wantNone(t, "WriteEach", func() { l.WriteEach(ids, block, taken) })
 		wantNone(t, "Write", func() { l.Write(ids[0], block) })
 		wantNone(t, "Writev", func() { l.Writev(ids[0], bufs) })
-		wantNone(t, "Pause and Resume", func() { l.Pause(ids[0]); l.Resume(ids[0]); l.runResumed() })
+		wantNone(t, "Pause and Resume", func() { l.Pause(ids[0]); l.Resume(ids[0]); l.RunResumed(l.resume) })
 		wantNone(t, "a turn", func() { l.turn(0) })
 		task := poller.Task{Kind: 1, Ref: l}
 		wantNone(t, "a task", func() { l.Post(task); l.turn(0) })

@@ -11,20 +11,8 @@ import (
 // Close marks. It is the one way by which a link ends, whoever ends it.
 func (l *loop) Close(id poller.ID, reason error) {
 	if l.links.Mark(id) != nil {
-		l.closing = append(l.closing, closing{id, reason})
+		l.Marked(id, reason)
 	}
-}
-
-// runClosing tells and releases the links that were marked, and those that
-// OnClose marks meanwhile.
-func (l *loop) runClosing() {
-	for i := 0; i < len(l.closing); i++ {
-		c := l.closing[i]
-		l.calls.OnClose(c.id, c.reason)
-		l.release(c.id)
-	}
-	clear(l.closing) // lets go of the reasons
-	l.closing = l.closing[:0]
 }
 
 // release gives up all that a link holds. Closing its descriptor takes it out

@@ -3,7 +3,6 @@
 package raw
 
 import (
-	"fmt"
 	"net"
 	"strconv"
 
@@ -16,94 +15,59 @@ import (
 // is that of its address in Options.Listen.
 type listener struct {
 	fd    int
+	bound *net.TCPAddr
 	local accept.Local // of its connections
 	armed bool         // the kernel reports connects
 }
 
-// listen opens every address for every loop.
-func (e *engine) listen() error {
-	for _, addr := range e.opts.Listen {
-		bound, err := e.listenOn(addr)
-		if err != nil {
-			return fmt.Errorf("poller: listen on %q: %w", addr, err)
-		}
-		e.addrs = append(e.addrs, bound)
+// listen opens one listening socket for l.
+func (l *loop) listen(addr string) (*net.TCPAddr, error) {
+	first := l.engine.Own[0]
+	if l != first && !kernelDeals {
+		return l.share(first)
 	}
-	return nil
+	if l == first && l.engine.how.Private {
+		var release func() error
+		var err error
+		if addr, release, err = named(addr); err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	fd, bound, err := accept.Bare(addr, l.engine.Options.Backlog, shareable)
+	if err != nil {
+		return nil, err
+	}
+	return bound, l.attend(listener{fd: fd, bound: bound, local: accept.LocalOf(bound)})
 }
 
-// listenOn opens addr for each loop; a port that the kernel chose for the
-// first loop is the port of the others.
-func (e *engine) listenOn(addr string) (net.Addr, error) {
+// named is addr with a port: if it leaves that to the kernel, with one that is
+// held until release. A socket to which the kernel gave its port loses it when it stops
+// listening; one that asked for it keeps it. See pauseAccept.
+func named(addr string) (name string, release func() error, err error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	if err := probe(addr, port); err != nil {
-		return nil, err
+	if port != "0" {
+		return addr, func() error { return nil }, nil
 	}
-	if e.how.Private && port == "0" {
-		// A socket to which the kernel gave its port loses it when it stops
-		// listening; one that asked for it keeps it. See pauseAccept.
-		ln, err := accept.TCP(net.JoinHostPort(host, port), shareable)
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close()
-		port = strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
-	}
-	var first net.Addr
-	for i, l := range e.loops {
-		if i > 0 && !kernelDeals {
-			if err := l.share(e.loops[0]); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		bound, err := l.listen(net.JoinHostPort(host, port))
-		if err != nil {
-			return nil, err
-		}
-		if first == nil {
-			first = bound
-			port = strconv.Itoa(bound.(*net.TCPAddr).Port)
-		}
-	}
-	return first, nil
-}
-
-// probe binds addr for a moment without sharing it. Otherwise two servers that
-// were given the same port would both start, and each get half of the links.
-// A port of 0 is never one that is in use.
-func probe(addr, port string) error {
-	if port == "0" {
-		return nil
-	}
-	ln, err := accept.TCP(addr, nil)
+	ln, err := accept.TCP(addr, shareable)
 	if err != nil {
-		return err
+		return "", nil, err
 	}
-	return ln.Close()
-}
-
-// listen opens one listening socket for l.
-func (l *loop) listen(addr string) (net.Addr, error) {
-	fd, bound, err := accept.Bare(addr, l.engine.opts.Backlog, shareable)
-	if err != nil {
-		return nil, err
-	}
-	return bound, l.attend(listener{fd: fd, local: accept.LocalOf(bound)})
+	return net.JoinHostPort(host, strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)), ln.Close, nil
 }
 
 // share makes l accept from the last socket that first opened.
-func (l *loop) share(first *loop) error {
+func (l *loop) share(first *loop) (*net.TCPAddr, error) {
 	ln := first.listeners[len(first.listeners)-1]
 	fd, err := unix.FcntlInt(uintptr(ln.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ln.fd, ln.armed = fd, false
-	return l.attend(ln)
+	return ln.bound, l.attend(ln)
 }
 
 func (l *loop) attend(ln listener) error {

@@ -4,47 +4,35 @@ package raw
 
 import (
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/oortim/oort/poller"
-	"github.com/oortim/oort/poller/internal/calls"
+	"github.com/oortim/oort/poller/internal/reactor"
 	"github.com/oortim/oort/poller/internal/rest"
 	"github.com/oortim/oort/poller/internal/slots"
 	"github.com/oortim/oort/poller/internal/sock"
-	"github.com/oortim/oort/poller/internal/taskq"
 )
 
 const (
 	readSize    = 64 << 10 // the shared read buffer of a loop
-	tasksATurn  = 1024     // tasks handled before links get their turn
 	yieldAfter  = 500 * time.Microsecond
 	listenerGen = 0 // generation of events that are no link's; links start at 1
 )
 
 // loop is one reactor and all that it owns.
 type loop struct {
-	// immutable after Open
-	index  int
-	engine *engine
-	ready  func() bool // tasks.Sleep; made once, as it would be allocated each turn
+	reactor.Loop
 
-	// safe from anywhere
-	calls        calls.Handler
-	tasks        *taskq.Queue
-	accepted     atomic.Uint64
-	acceptPauses atomic.Uint64
+	// immutable after Open
+	engine *engine
+	ready  func() bool // Tasks.Sleep; made once, as it would be allocated each turn
 
 	// owned by the loop
 	poll      *poll
 	links     slots.Table[link]
 	rests     rest.Table
-	resumed   []poller.ID // links whose rest is to be delivered
 	more      []poller.ID // edge-triggered: links that had more than may be read in a turn
-	closing   []closing   // links whose OnClose is due, in order of marking
 	listeners []listener
-	budget    int         // accepts left in this turn
-	retry     time.Time   // when paused listeners are tried again; zero if none is paused
 	reserve   []int       // descriptors kept for the connects that wait when there are no others
 	full      bool        // the reserve is spent: what waits is accepted, then accept pauses
 	yielded   time.Time   // when it last did
@@ -52,33 +40,24 @@ type loop struct {
 	vec       sock.Vector // scratch of Writev
 }
 
-// closing is a link that was marked, and why.
-type closing struct {
-	id     poller.ID
-	reason error
-}
-
 func newLoop(e *engine, index int) (*loop, error) {
 	p, err := openPoll(e.how)
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{index: index, engine: e, poll: p, buf: make([]byte, readSize)}
-	l.tasks = taskq.New(e.opts.Queue, p.wake)
-	l.ready = l.tasks.Sleep
+	l := &loop{engine: e, poll: p, buf: make([]byte, readSize)}
+	l.Prepare(e.Options, index, p.wake)
+	l.ready = l.Tasks.Sleep
 	return l, nil
 }
 
-func (l *loop) Index() int              { return l.index }
-func (l *loop) Post(t poller.Task) bool { return l.tasks.Put(t) }
-
 func (l *loop) run() {
-	defer l.engine.ended()
+	defer l.engine.Ended()
 	if l.engine.how.Locked && !l.engine.how.Private {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 	}
-	for wait := time.Duration(0); !l.engine.stopping.Load(); {
+	for wait := time.Duration(0); !l.engine.Stopping(); {
 		wait = l.turn(wait)
 	}
 	l.stop()
@@ -88,20 +67,23 @@ func (l *loop) run() {
 // the next may sleep.
 func (l *loop) turn(wait time.Duration) time.Duration {
 	n := l.poll.wait(wait, l.ready)
-	l.tasks.Awake()
-	l.budget = l.engine.opts.AcceptBatch
+	l.Tasks.Awake()
+	l.Begin(l.engine.Options.AcceptBatch)
 	more := len(l.more)
 	for i := range n {
 		l.handle(l.poll.event(i))
 	}
 	l.runMore(more)
-	l.runTasks()
+	l.RunTasks()
 	l.tendListeners()
-	l.runResumed()
-	l.runClosing()
+	l.RunResumed(l.resume)
+	l.RunClosing(l.release)
 	now := time.Now()
 	l.yield(now)
-	return l.nextWait(l.calls.OnTurn(now), now)
+	if wait = l.EndTurn(now); len(l.more) > 0 {
+		return 0
+	}
+	return wait
 }
 
 // yield lets other goroutines run when this one has not slept for long: the
@@ -122,17 +104,17 @@ func (l *loop) yield(now time.Time) {
 // live, and what they wrote goes out before the links are closed.
 func (l *loop) stop() {
 	l.closeListeners()
-	l.tasks.End()
-	for l.runTasks() {
+	l.Tasks.End()
+	for l.RunTasks() {
 	}
-	l.runResumed()
-	l.runClosing()
-	l.calls.OnTurn(time.Now())
+	l.RunResumed(l.resume)
+	l.RunClosing(l.release)
+	l.EndTurn(time.Now())
 	for id := range l.links.Open() {
 		l.Close(id, poller.ErrStopped)
 	}
-	l.runClosing()
-	l.calls.OnStop()
+	l.RunClosing(l.release)
+	l.Calls.OnStop()
 	l.poll.close()
 }
 
@@ -155,30 +137,6 @@ func (l *loop) handle(slot, gen uint32, r ready) {
 	if r.readable() && l.isOpen(id) && !k.flag.has(unread) {
 		l.readable(id, k, r.hangup())
 	}
-}
-
-// runTasks handles the tasks at hand and says whether there were any.
-func (l *loop) runTasks() bool {
-	n := l.tasks.Gather(tasksATurn)
-	for range n {
-		l.calls.OnTask(l.tasks.Next())
-	}
-	return n > 0
-}
-
-// nextWait is what the handler asked for unless the engine has work of its
-// own. (Tasks that wait are seen by the queue's Sleep.)
-func (l *loop) nextWait(asked time.Duration, now time.Time) time.Duration {
-	if len(l.resumed) > 0 || len(l.more) > 0 || len(l.closing) > 0 {
-		return 0
-	}
-	if l.retry.IsZero() {
-		return asked
-	}
-	if left := max(l.retry.Sub(now), 0); asked < 0 || left < asked {
-		return left
-	}
-	return asked
 }
 
 // arm tells the kernel what to report of k, if that has changed. An

@@ -38,7 +38,7 @@ func (e *engine) startPrivate() error {
 	made, begin, gone := make(chan error), make(chan bool), make(chan bool)
 	var err error
 	started := 0
-	for _, l := range e.loops {
+	for _, l := range e.Own {
 		go onOwnThread(func() { l.runPrivate(made, begin, gone) })
 		started++
 		if err = <-made; err != nil {
@@ -107,11 +107,11 @@ func (l *loop) runPrivate(made chan<- error, begin <-chan bool, gone chan<- bool
 // leave closes, in the process's table, what now belongs to the loops. The
 // eventfds stay until the last loop has ended.
 func (e *engine) leave() {
-	for _, l := range e.loops {
+	for _, l := range e.Own {
 		l.leave()
 	}
-	e.atEnd = func() {
-		for _, l := range e.loops {
+	e.AtEnd = func() {
+		for _, l := range e.Own {
 			_ = unix.Close(l.poll.sleeper.(*blocked).bell)
 		}
 	}

@@ -22,27 +22,17 @@
 package raw
 
 import (
-	"context"
-	"net"
-	"sync/atomic"
-
 	"github.com/oortim/oort/poller"
+	"github.com/oortim/oort/poller/internal/reactor"
 )
 
-// engine is the poller.Engine of this package. Its fields are immutable after
-// Open but for the atomic ones.
+// engine is the poller.Engine of this package.
 type engine struct {
-	opts  poller.Options
-	how   Options
-	addrs []net.Addr
-	loops []*loop
-	atEnd func() // after the last loop, before done; nil for nothing
-
-	deaf     atomic.Bool // listeners are to be closed
-	stopping atomic.Bool
-	running  atomic.Int32  // loops that have not ended
-	done     chan struct{} // closed when running falls to 0
+	reactor.Engine[*loop]
+	how Options // immutable after Open
 }
+
+func (e *engine) Name() string { return engineName + e.how.String() }
 
 // Open is Options{}.Open.
 func Open(o poller.Options) (poller.Engine, error) { return Options{}.Open(o) }
@@ -61,12 +51,13 @@ func (how Options) Open(o poller.Options) (poller.Engine, error) {
 	if err := how.check(); err != nil {
 		return nil, err
 	}
-	e := &engine{opts: o, how: how, done: make(chan struct{})}
+	e := &engine{how: how}
+	e.Options = o
 	if err := e.prepare(); err != nil {
 		e.abandon()
 		return nil, err
 	}
-	e.running.Store(int32(o.Loops))
+	e.Begin()
 	if how.Private {
 		if err := e.startPrivate(); err != nil {
 			e.abandon()
@@ -74,7 +65,7 @@ func (how Options) Open(o poller.Options) (poller.Engine, error) {
 		}
 		return e, nil
 	}
-	for _, l := range e.loops {
+	for _, l := range e.Own {
 		go l.run()
 	}
 	return e, nil
@@ -82,18 +73,18 @@ func (how Options) Open(o poller.Options) (poller.Engine, error) {
 
 // prepare makes the loops, with all that they need, but does not start them.
 func (e *engine) prepare() error {
-	for i := range e.opts.Loops {
+	for i := range e.Options.Loops {
 		l, err := newLoop(e, i)
 		if err != nil {
 			return err
 		}
-		e.loops = append(e.loops, l)
+		e.Own = append(e.Own, l)
 	}
-	if err := e.listen(); err != nil {
+	if err := e.Listen((*loop).listen); err != nil {
 		return err
 	}
-	for _, l := range e.loops {
-		if err := l.calls.Open(e.opts, l); err != nil {
+	for _, l := range e.Own {
+		if err := l.Calls.Open(e.Options, l); err != nil {
 			return err
 		}
 	}
@@ -102,65 +93,8 @@ func (e *engine) prepare() error {
 
 // abandon releases what a failed Open had opened. No loop runs yet.
 func (e *engine) abandon() {
-	for _, l := range e.loops {
+	for _, l := range e.Own {
 		l.closeListeners()
 		l.poll.close()
-	}
-}
-
-func (e *engine) Name() string      { return engineName + e.how.String() }
-func (e *engine) Addrs() []net.Addr { return e.addrs }
-
-func (e *engine) Loops() []poller.Loop {
-	loops := make([]poller.Loop, len(e.loops))
-	for i, l := range e.loops {
-		loops[i] = l
-	}
-	return loops
-}
-
-func (e *engine) StopAccept() {
-	e.deaf.Store(true)
-	e.kick()
-}
-
-func (e *engine) Stop(ctx context.Context) error {
-	e.stopping.Store(true)
-	e.kick()
-	select {
-	case <-e.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (e *engine) Stats() poller.Stats {
-	var s poller.Stats
-	for _, l := range e.loops {
-		s.Accepted += l.accepted.Load()
-		s.AcceptPauses += l.acceptPauses.Load()
-		s.Panics += l.calls.Panics()
-		s.Wakes += l.tasks.Wakes()
-	}
-	return s
-}
-
-func (e *engine) kick() {
-	for _, l := range e.loops {
-		l.tasks.Kick()
-	}
-}
-
-func (e *engine) ended() {
-	switch {
-	case e.running.Add(-1) > 0:
-	case e.atEnd == nil:
-		close(e.done)
-	default:
-		go func() { // on a thread that shares the process's descriptors
-			e.atEnd()
-			close(e.done)
-		}()
 	}
 }

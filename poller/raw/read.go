@@ -67,7 +67,7 @@ func (l *loop) mute(id poller.ID, k *link) {
 // within MaxRest, as a handler may pause at any byte. With a full rest it is
 // one byte, which either makes the handler go on or is one too many.
 func (l *loop) room(k *link) int {
-	free := l.engine.opts.MaxRest - len(l.rests.Bytes(k.rest))
+	free := l.engine.Options.MaxRest - len(l.rests.Bytes(k.rest))
 	return min(max(free, 1), len(l.buf))
 }
 
@@ -79,14 +79,14 @@ func (l *loop) deliver(id poller.ID, k *link, fresh []byte) {
 		k.rest = l.rests.Append(k.rest, fresh)
 		in = l.rests.Bytes(k.rest)
 	}
-	left := l.calls.OnData(id, in[:len(in):len(in)])
+	left := l.Calls.OnData(id, in[:len(in):len(in)])
 	switch {
 	case !l.isOpen(id):
 		// its rest goes when it is closed
 	case len(left) == 0:
 		l.rests.Free(k.rest)
 		k.rest = 0
-	case len(left) > l.engine.opts.MaxRest:
+	case len(left) > l.engine.Options.MaxRest:
 		l.Close(id, poller.ErrRestTooLarge)
 	default:
 		k.rest = l.rests.Keep(k.rest, left)
@@ -111,7 +111,7 @@ func (l *loop) Resume(id poller.ID) {
 	// Whether there is a rest is seen later: an OnData under way may leave one.
 	if !k.flag.has(redeliver) {
 		k.flag |= redeliver
-		l.resumed = append(l.resumed, id)
+		l.Resumed(id)
 	}
 	if k.flag.has(muted) {
 		k.flag &^= muted
@@ -133,19 +133,13 @@ func (l *loop) readUnread(id poller.ID) {
 	}
 }
 
-// runResumed delivers the rests of the links that were resumed so far, and
-// reads those that need no event for it. One that is resumed again meanwhile
-// waits for the next turn.
-func (l *loop) runResumed() {
-	n := len(l.resumed)
-	for i := range n {
-		id := l.resumed[i]
-		if k := l.links.Find(id); k != nil && k.flag.has(redeliver) {
-			l.redeliver(id, k)
-		}
-		l.readUnread(id)
+// resume delivers what waits for a link that was resumed, and reads it if it
+// needs no event for that.
+func (l *loop) resume(id poller.ID) {
+	if k := l.links.Find(id); k != nil && k.flag.has(redeliver) {
+		l.redeliver(id, k)
 	}
-	l.resumed = l.resumed[:copy(l.resumed, l.resumed[n:])]
+	l.readUnread(id)
 }
 
 func (l *loop) redeliver(id poller.ID, k *link) {

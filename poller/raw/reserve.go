@@ -19,7 +19,7 @@ func (l *loop) keepReserve() error {
 	for len(l.reserve) < reserved {
 		fd, err := unix.FcntlInt(uintptr(l.poll.fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
-			l.spend()
+			l.spendReserve()
 			return err
 		}
 		l.reserve = append(l.reserve, fd)
@@ -27,8 +27,8 @@ func (l *loop) keepReserve() error {
 	return nil
 }
 
-// spend gives the reserve up.
-func (l *loop) spend() {
+// spendReserve gives the reserve up.
+func (l *loop) spendReserve() {
 	for _, fd := range l.reserve {
 		_ = unix.Close(fd)
 	}
@@ -41,7 +41,7 @@ func (l *loop) fill() {
 	for i := range l.listeners {
 		l.accept(i)
 	}
-	if l.full && l.budget > 0 {
+	if l.full && l.MayAccept() {
 		l.pauseAccept()
 	}
 }
@@ -52,8 +52,8 @@ func (l *loop) reopen() error {
 		return err
 	}
 	for _, ln := range l.listeners {
-		if err := unix.Listen(ln.fd, l.engine.opts.Backlog); err != nil {
-			l.spend()
+		if err := unix.Listen(ln.fd, l.engine.Options.Backlog); err != nil {
+			l.spendReserve()
 			return err
 		}
 	}

@@ -3,6 +3,7 @@
 package raw
 
 import (
+	"context"
 	"net"
 	"testing"
 
@@ -17,27 +18,28 @@ func TestLoopsShareAListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{opts: o, done: make(chan struct{})}
-	e.running.Store(2)
+	e := &engine{}
+	e.Options = o
 	for i := range 2 {
 		l, err := newLoop(e, i)
 		if err != nil {
 			t.Fatal(err)
 		}
 		o.NewHandler = func(poller.Loop) poller.Handler { return &echo{loop: l, size: 1, ids: opened, wait: -1} }
-		if err := l.calls.Open(o, l); err != nil {
+		if err := l.Calls.Open(o, l); err != nil {
 			t.Fatal(err)
 		}
-		e.loops = append(e.loops, l)
+		e.Own = append(e.Own, l)
 	}
-	addr, err := e.loops[0].listen("127.0.0.1:0")
+	addr, err := e.Own[0].listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.loops[1].share(e.loops[0]); err != nil {
+	if _, err := e.Own[1].share(e.Own[0]); err != nil {
 		t.Fatal(err)
 	}
-	for _, l := range e.loops {
+	e.Begin()
+	for _, l := range e.Own {
 		go l.run()
 	}
 	for range 50 {
@@ -48,9 +50,9 @@ func TestLoopsShareAListener(t *testing.T) {
 		<-opened
 		c.Close()
 	}
-	e.stopping.Store(true)
-	e.kick()
-	<-e.done
+	if err := e.Stop(context.Background()); err != nil {
+		t.Error(err)
+	}
 	if n := e.Stats().Accepted; n != 50 {
 		t.Errorf("accepted %d of 50", n)
 	}

@@ -30,17 +30,8 @@ func (l *loop) Writev(id poller.ID, bufs [][]byte) (int, error) {
 	if k.flag.has(owed) {
 		return 0, nil
 	}
-	total := 0
-	for len(bufs) > 0 {
-		some := bufs[:min(len(bufs), sock.MaxVec)]
-		bufs = bufs[len(some):]
-		n, size, errno := l.vec.Send(int(k.fd), some)
-		total += n
-		if n < size || errno != 0 {
-			return total, l.sent(id, k, true, errno)
-		}
-	}
-	return total, nil
+	n, short, errno := l.vec.Send(int(k.fd), bufs)
+	return n, l.sent(id, k, short, errno)
 }
 
 // WriteEach is the path that a room of a million takes: per link one lookup
@@ -88,7 +79,7 @@ func (l *loop) sent(id poller.ID, k *link, short bool, errno syscall.Errno) erro
 // afterwards, as a handler with much to write is short again at once.
 func (l *loop) writable(id poller.ID, k *link) {
 	k.flag &^= owed
-	l.calls.OnWritable(id)
+	l.Calls.OnWritable(id)
 	if l.isOpen(id) {
 		l.arm(id, k)
 	}

@@ -60,7 +60,8 @@ func (l *loop) tendListeners() {
 	if l.engine.Deaf() {
 		l.closeListeners()
 	}
-	if l.PauseEnded() {
+	if l.PauseIsOver() {
+		l.EndPause()
 		l.attend()
 	}
 }

@@ -82,6 +82,7 @@ func (l *loop) free() {
 func (l *loop) wake() { _, _ = l.bell.Write([]byte{1, 0, 0, 0, 0, 0, 0, 0}) }
 
 func (l *loop) run(started chan<- error) {
+	defer l.engine.Ended()
 	runtime.LockOSThread() // the ring is the thread's
 	defer runtime.UnlockOSThread()
 	defer l.free()
@@ -113,7 +114,7 @@ func (l *loop) turn(wait time.Duration) time.Duration {
 	l.tendListeners()
 	l.RunResumed(l.resume)
 	l.RunClosing(l.release)
-	if wait = l.EndTurn(); len(l.events) > 0 {
+	if wait = l.EndTurn(time.Now()); len(l.events) > 0 {
 		return 0
 	}
 	return wait
@@ -128,7 +129,7 @@ func (l *loop) stop() {
 	}
 	l.RunResumed(l.resume)
 	l.RunClosing(l.release)
-	l.EndTurn()
+	l.EndTurn(time.Now())
 	for id := range l.links.Open() {
 		l.Close(id, poller.ErrStopped)
 	}

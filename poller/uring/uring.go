@@ -139,7 +139,10 @@ func (e *engine) open() error {
 // start runs the loops and waits until each has its thread.
 func (e *engine) start() error {
 	started := make(chan error, len(e.Own))
-	e.Start(func(l *loop) { l.run(started) })
+	e.Begin()
+	for _, l := range e.Own {
+		go l.run(started)
+	}
 	var err error
 	for range e.Own {
 		err = errors.Join(err, <-started)

@@ -717,6 +717,361 @@ func (x *Rooms) GetRemoved() []string {
 	return nil
 }
 
+// End is how messages ended for links. The words are those of the metric
+// oort_comet_messages_total.
+type End struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcome       string                 `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Lane          string                 `protobuf:"bytes,2,opt,name=lane,proto3" json:"lane,omitempty"`
+	Links         uint64                 `protobuf:"varint,3,opt,name=links,proto3" json:"links,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *End) Reset() {
+	*x = End{}
+	mi := &file_proto_cometpb_comet_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *End) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*End) ProtoMessage() {}
+
+func (x *End) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_cometpb_comet_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use End.ProtoReflect.Descriptor instead.
+func (*End) Descriptor() ([]byte, []int) {
+	return file_proto_cometpb_comet_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *End) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *End) GetLane() string {
+	if x != nil {
+		return x.Lane
+	}
+	return ""
+}
+
+func (x *End) GetLinks() uint64 {
+	if x != nil {
+		return x.Links
+	}
+	return 0
+}
+
+type MessageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageRequest) Reset() {
+	*x = MessageRequest{}
+	mi := &file_proto_cometpb_comet_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageRequest) ProtoMessage() {}
+
+func (x *MessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_cometpb_comet_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageRequest.ProtoReflect.Descriptor instead.
+func (*MessageRequest) Descriptor() ([]byte, []int) {
+	return file_proto_cometpb_comet_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *MessageRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type MessageReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the comet remembers the id: it had links that it concerned, not
+	// too long ago.
+	Known bool   `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	Ends  []*End `protobuf:"bytes,2,rep,name=ends,proto3" json:"ends,omitempty"`
+	// Time from acceptance to the latest delivery, by the clocks of logic and
+	// comet.
+	SlowestUs     uint64 `protobuf:"varint,3,opt,name=slowest_us,json=slowestUs,proto3" json:"slowest_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageReply) Reset() {
+	*x = MessageReply{}
+	mi := &file_proto_cometpb_comet_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageReply) ProtoMessage() {}
+
+func (x *MessageReply) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_cometpb_comet_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageReply.ProtoReflect.Descriptor instead.
+func (*MessageReply) Descriptor() ([]byte, []int) {
+	return file_proto_cometpb_comet_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *MessageReply) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *MessageReply) GetEnds() []*End {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
+func (x *MessageReply) GetSlowestUs() uint64 {
+	if x != nil {
+		return x.SlowestUs
+	}
+	return 0
+}
+
+type RoomRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Room          string                 `protobuf:"bytes,1,opt,name=room,proto3" json:"room,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomRequest) Reset() {
+	*x = RoomRequest{}
+	mi := &file_proto_cometpb_comet_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomRequest) ProtoMessage() {}
+
+func (x *RoomRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_cometpb_comet_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomRequest.ProtoReflect.Descriptor instead.
+func (*RoomRequest) Descriptor() ([]byte, []int) {
+	return file_proto_cometpb_comet_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RoomRequest) GetRoom() string {
+	if x != nil {
+		return x.Room
+	}
+	return ""
+}
+
+type RoomReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether the room has members here.
+	Known bool `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	// Unix time in microseconds from which on it was counted.
+	SinceUs int64  `protobuf:"varint,2,opt,name=since_us,json=sinceUs,proto3" json:"since_us,omitempty"`
+	Links   uint32 `protobuf:"varint,3,opt,name=links,proto3" json:"links,omitempty"`
+	// Messages by lane.
+	Pushed []*Count `protobuf:"bytes,4,rep,name=pushed,proto3" json:"pushed,omitempty"`
+	// Messages x links by lane that were handed to links one by one; their ends
+	// are told by message only.
+	Handed        []*Count `protobuf:"bytes,5,rep,name=handed,proto3" json:"handed,omitempty"`
+	Ends          []*End   `protobuf:"bytes,6,rep,name=ends,proto3" json:"ends,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomReply) Reset() {
+	*x = RoomReply{}
+	mi := &file_proto_cometpb_comet_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomReply) ProtoMessage() {}
+
+func (x *RoomReply) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_cometpb_comet_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomReply.ProtoReflect.Descriptor instead.
+func (*RoomReply) Descriptor() ([]byte, []int) {
+	return file_proto_cometpb_comet_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *RoomReply) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *RoomReply) GetSinceUs() int64 {
+	if x != nil {
+		return x.SinceUs
+	}
+	return 0
+}
+
+func (x *RoomReply) GetLinks() uint32 {
+	if x != nil {
+		return x.Links
+	}
+	return 0
+}
+
+func (x *RoomReply) GetPushed() []*Count {
+	if x != nil {
+		return x.Pushed
+	}
+	return nil
+}
+
+func (x *RoomReply) GetHanded() []*Count {
+	if x != nil {
+		return x.Handed
+	}
+	return nil
+}
+
+func (x *RoomReply) GetEnds() []*End {
+	if x != nil {
+		return x.Ends
+	}
+	return nil
+}
+
+type Count struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Lane          string                 `protobuf:"bytes,1,opt,name=lane,proto3" json:"lane,omitempty"`
+	N             uint64                 `protobuf:"varint,2,opt,name=n,proto3" json:"n,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Count) Reset() {
+	*x = Count{}
+	mi := &file_proto_cometpb_comet_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Count) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Count) ProtoMessage() {}
+
+func (x *Count) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_cometpb_comet_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Count.ProtoReflect.Descriptor instead.
+func (*Count) Descriptor() ([]byte, []int) {
+	return file_proto_cometpb_comet_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Count) GetLane() string {
+	if x != nil {
+		return x.Lane
+	}
+	return ""
+}
+
+func (x *Count) GetN() uint64 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
 type Sync struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	N             uint64                 `protobuf:"varint,1,opt,name=n,proto3" json:"n,omitempty"`
@@ -726,7 +1081,7 @@ type Sync struct {
 
 func (x *Sync) Reset() {
 	*x = Sync{}
-	mi := &file_proto_cometpb_comet_proto_msgTypes[9]
+	mi := &file_proto_cometpb_comet_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +1093,7 @@ func (x *Sync) String() string {
 func (*Sync) ProtoMessage() {}
 
 func (x *Sync) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_cometpb_comet_proto_msgTypes[9]
+	mi := &file_proto_cometpb_comet_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +1106,7 @@ func (x *Sync) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sync.ProtoReflect.Descriptor instead.
 func (*Sync) Descriptor() ([]byte, []int) {
-	return file_proto_cometpb_comet_proto_rawDescGZIP(), []int{9}
+	return file_proto_cometpb_comet_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Sync) GetN() uint64 {
@@ -803,16 +1158,41 @@ const file_proto_cometpb_comet_proto_rawDesc = "" +
 	"\x05Rooms\x12\x1a\n" +
 	"\bsnapshot\x18\x01 \x01(\bR\bsnapshot\x12\x14\n" +
 	"\x05added\x18\x02 \x03(\tR\x05added\x12\x18\n" +
-	"\aremoved\x18\x03 \x03(\tR\aremoved\"\x14\n" +
+	"\aremoved\x18\x03 \x03(\tR\aremoved\"I\n" +
+	"\x03End\x12\x18\n" +
+	"\aoutcome\x18\x01 \x01(\tR\aoutcome\x12\x12\n" +
+	"\x04lane\x18\x02 \x01(\tR\x04lane\x12\x14\n" +
+	"\x05links\x18\x03 \x01(\x04R\x05links\" \n" +
+	"\x0eMessageRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"k\n" +
+	"\fMessageReply\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12&\n" +
+	"\x04ends\x18\x02 \x03(\v2\x12.oort.comet.v1.EndR\x04ends\x12\x1d\n" +
+	"\n" +
+	"slowest_us\x18\x03 \x01(\x04R\tslowestUs\"!\n" +
+	"\vRoomRequest\x12\x12\n" +
+	"\x04room\x18\x01 \x01(\tR\x04room\"\xd6\x01\n" +
+	"\tRoomReply\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12\x19\n" +
+	"\bsince_us\x18\x02 \x01(\x03R\asinceUs\x12\x14\n" +
+	"\x05links\x18\x03 \x01(\rR\x05links\x12,\n" +
+	"\x06pushed\x18\x04 \x03(\v2\x14.oort.comet.v1.CountR\x06pushed\x12,\n" +
+	"\x06handed\x18\x05 \x03(\v2\x14.oort.comet.v1.CountR\x06handed\x12&\n" +
+	"\x04ends\x18\x06 \x03(\v2\x12.oort.comet.v1.EndR\x04ends\")\n" +
+	"\x05Count\x12\x12\n" +
+	"\x04lane\x18\x01 \x01(\tR\x04lane\x12\f\n" +
+	"\x01n\x18\x02 \x01(\x04R\x01n\"\x14\n" +
 	"\x04Sync\x12\f\n" +
 	"\x01n\x18\x01 \x01(\x04R\x01n*J\n" +
 	"\x04Drop\x12\r\n" +
 	"\tDROP_NONE\x10\x00\x12\x0f\n" +
 	"\vDROP_CLOSED\x10\x01\x12\x10\n" +
 	"\fDROP_EXPIRED\x10\x02\x12\x10\n" +
-	"\fDROP_INVALID\x10\x032E\n" +
+	"\fDROP_INVALID\x10\x032\xca\x01\n" +
 	"\x05Comet\x12<\n" +
-	"\x04Push\x12\x16.oort.comet.v1.ToComet\x1a\x18.oort.comet.v1.FromComet(\x010\x01B&Z$github.com/oortim/oort/proto/cometpbb\x06proto3"
+	"\x04Push\x12\x16.oort.comet.v1.ToComet\x1a\x18.oort.comet.v1.FromComet(\x010\x01\x12E\n" +
+	"\aMessage\x12\x1d.oort.comet.v1.MessageRequest\x1a\x1b.oort.comet.v1.MessageReply\x12<\n" +
+	"\x04Room\x12\x1a.oort.comet.v1.RoomRequest\x1a\x18.oort.comet.v1.RoomReplyB&Z$github.com/oortim/oort/proto/cometpbb\x06proto3"
 
 var (
 	file_proto_cometpb_comet_proto_rawDescOnce sync.Once
@@ -827,40 +1207,54 @@ func file_proto_cometpb_comet_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_cometpb_comet_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_cometpb_comet_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_proto_cometpb_comet_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_proto_cometpb_comet_proto_goTypes = []any{
-	(Drop)(0),           // 0: oort.comet.v1.Drop
-	(*ToComet)(nil),     // 1: oort.comet.v1.ToComet
-	(*FromComet)(nil),   // 2: oort.comet.v1.FromComet
-	(*Hello)(nil),       // 3: oort.comet.v1.Hello
-	(*Welcome)(nil),     // 4: oort.comet.v1.Welcome
-	(*Batch)(nil),       // 5: oort.comet.v1.Batch
-	(*Record)(nil),      // 6: oort.comet.v1.Record
-	(*Ack)(nil),         // 7: oort.comet.v1.Ack
-	(*Outcome)(nil),     // 8: oort.comet.v1.Outcome
-	(*Rooms)(nil),       // 9: oort.comet.v1.Rooms
-	(*Sync)(nil),        // 10: oort.comet.v1.Sync
-	(*pushpb.Push)(nil), // 11: oort.push.v1.Push
+	(Drop)(0),              // 0: oort.comet.v1.Drop
+	(*ToComet)(nil),        // 1: oort.comet.v1.ToComet
+	(*FromComet)(nil),      // 2: oort.comet.v1.FromComet
+	(*Hello)(nil),          // 3: oort.comet.v1.Hello
+	(*Welcome)(nil),        // 4: oort.comet.v1.Welcome
+	(*Batch)(nil),          // 5: oort.comet.v1.Batch
+	(*Record)(nil),         // 6: oort.comet.v1.Record
+	(*Ack)(nil),            // 7: oort.comet.v1.Ack
+	(*Outcome)(nil),        // 8: oort.comet.v1.Outcome
+	(*Rooms)(nil),          // 9: oort.comet.v1.Rooms
+	(*End)(nil),            // 10: oort.comet.v1.End
+	(*MessageRequest)(nil), // 11: oort.comet.v1.MessageRequest
+	(*MessageReply)(nil),   // 12: oort.comet.v1.MessageReply
+	(*RoomRequest)(nil),    // 13: oort.comet.v1.RoomRequest
+	(*RoomReply)(nil),      // 14: oort.comet.v1.RoomReply
+	(*Count)(nil),          // 15: oort.comet.v1.Count
+	(*Sync)(nil),           // 16: oort.comet.v1.Sync
+	(*pushpb.Push)(nil),    // 17: oort.push.v1.Push
 }
 var file_proto_cometpb_comet_proto_depIdxs = []int32{
 	3,  // 0: oort.comet.v1.ToComet.hello:type_name -> oort.comet.v1.Hello
 	5,  // 1: oort.comet.v1.ToComet.batch:type_name -> oort.comet.v1.Batch
-	10, // 2: oort.comet.v1.ToComet.sync:type_name -> oort.comet.v1.Sync
+	16, // 2: oort.comet.v1.ToComet.sync:type_name -> oort.comet.v1.Sync
 	4,  // 3: oort.comet.v1.FromComet.welcome:type_name -> oort.comet.v1.Welcome
 	7,  // 4: oort.comet.v1.FromComet.ack:type_name -> oort.comet.v1.Ack
 	9,  // 5: oort.comet.v1.FromComet.rooms:type_name -> oort.comet.v1.Rooms
-	10, // 6: oort.comet.v1.FromComet.sync:type_name -> oort.comet.v1.Sync
+	16, // 6: oort.comet.v1.FromComet.sync:type_name -> oort.comet.v1.Sync
 	6,  // 7: oort.comet.v1.Batch.records:type_name -> oort.comet.v1.Record
-	11, // 8: oort.comet.v1.Record.push:type_name -> oort.push.v1.Push
+	17, // 8: oort.comet.v1.Record.push:type_name -> oort.push.v1.Push
 	8,  // 9: oort.comet.v1.Ack.outcomes:type_name -> oort.comet.v1.Outcome
 	0,  // 10: oort.comet.v1.Outcome.drop:type_name -> oort.comet.v1.Drop
-	1,  // 11: oort.comet.v1.Comet.Push:input_type -> oort.comet.v1.ToComet
-	2,  // 12: oort.comet.v1.Comet.Push:output_type -> oort.comet.v1.FromComet
-	12, // [12:13] is the sub-list for method output_type
-	11, // [11:12] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	10, // 11: oort.comet.v1.MessageReply.ends:type_name -> oort.comet.v1.End
+	15, // 12: oort.comet.v1.RoomReply.pushed:type_name -> oort.comet.v1.Count
+	15, // 13: oort.comet.v1.RoomReply.handed:type_name -> oort.comet.v1.Count
+	10, // 14: oort.comet.v1.RoomReply.ends:type_name -> oort.comet.v1.End
+	1,  // 15: oort.comet.v1.Comet.Push:input_type -> oort.comet.v1.ToComet
+	11, // 16: oort.comet.v1.Comet.Message:input_type -> oort.comet.v1.MessageRequest
+	13, // 17: oort.comet.v1.Comet.Room:input_type -> oort.comet.v1.RoomRequest
+	2,  // 18: oort.comet.v1.Comet.Push:output_type -> oort.comet.v1.FromComet
+	12, // 19: oort.comet.v1.Comet.Message:output_type -> oort.comet.v1.MessageReply
+	14, // 20: oort.comet.v1.Comet.Room:output_type -> oort.comet.v1.RoomReply
+	18, // [18:21] is the sub-list for method output_type
+	15, // [15:18] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_proto_cometpb_comet_proto_init() }
@@ -885,7 +1279,7 @@ func file_proto_cometpb_comet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_cometpb_comet_proto_rawDesc), len(file_proto_cometpb_comet_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,7 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Comet_Push_FullMethodName = "/oort.comet.v1.Comet/Push"
+	Comet_Push_FullMethodName    = "/oort.comet.v1.Comet/Push"
+	Comet_Message_FullMethodName = "/oort.comet.v1.Comet/Message"
+	Comet_Room_FullMethodName    = "/oort.comet.v1.Comet/Room"
 )
 
 // CometClient is the client API for Comet service.
@@ -32,6 +34,10 @@ type CometClient interface {
 	// first; the comet answers Welcome, then its rooms (a snapshot, then
 	// changes), and an Ack for each Batch.
 	Push(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ToComet, FromComet], error)
+	// Message tells what became of one of the last messages here; for logic.
+	Message(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*MessageReply, error)
+	// Room tells what became of the messages of a room here; for logic.
+	Room(ctx context.Context, in *RoomRequest, opts ...grpc.CallOption) (*RoomReply, error)
 }
 
 type cometClient struct {
@@ -55,6 +61,26 @@ func (c *cometClient) Push(ctx context.Context, opts ...grpc.CallOption) (grpc.B
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Comet_PushClient = grpc.BidiStreamingClient[ToComet, FromComet]
 
+func (c *cometClient) Message(ctx context.Context, in *MessageRequest, opts ...grpc.CallOption) (*MessageReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MessageReply)
+	err := c.cc.Invoke(ctx, Comet_Message_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *cometClient) Room(ctx context.Context, in *RoomRequest, opts ...grpc.CallOption) (*RoomReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RoomReply)
+	err := c.cc.Invoke(ctx, Comet_Room_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CometServer is the server API for Comet service.
 // All implementations must embed UnimplementedCometServer
 // for forward compatibility.
@@ -63,6 +89,10 @@ type CometServer interface {
 	// first; the comet answers Welcome, then its rooms (a snapshot, then
 	// changes), and an Ack for each Batch.
 	Push(grpc.BidiStreamingServer[ToComet, FromComet]) error
+	// Message tells what became of one of the last messages here; for logic.
+	Message(context.Context, *MessageRequest) (*MessageReply, error)
+	// Room tells what became of the messages of a room here; for logic.
+	Room(context.Context, *RoomRequest) (*RoomReply, error)
 	mustEmbedUnimplementedCometServer()
 }
 
@@ -75,6 +105,12 @@ type UnimplementedCometServer struct{}
 
 func (UnimplementedCometServer) Push(grpc.BidiStreamingServer[ToComet, FromComet]) error {
 	return status.Error(codes.Unimplemented, "method Push not implemented")
+}
+func (UnimplementedCometServer) Message(context.Context, *MessageRequest) (*MessageReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Message not implemented")
+}
+func (UnimplementedCometServer) Room(context.Context, *RoomRequest) (*RoomReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Room not implemented")
 }
 func (UnimplementedCometServer) mustEmbedUnimplementedCometServer() {}
 func (UnimplementedCometServer) testEmbeddedByValue()               {}
@@ -104,13 +140,58 @@ func _Comet_Push_Handler(srv interface{}, stream grpc.ServerStream) error {
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Comet_PushServer = grpc.BidiStreamingServer[ToComet, FromComet]
 
+func _Comet_Message_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CometServer).Message(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Comet_Message_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CometServer).Message(ctx, req.(*MessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Comet_Room_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RoomRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CometServer).Room(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Comet_Room_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CometServer).Room(ctx, req.(*RoomRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Comet_ServiceDesc is the grpc.ServiceDesc for Comet service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
 var Comet_ServiceDesc = grpc.ServiceDesc{
 	ServiceName: "oort.comet.v1.Comet",
 	HandlerType: (*CometServer)(nil),
-	Methods:     []grpc.MethodDesc{},
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Message",
+			Handler:    _Comet_Message_Handler,
+		},
+		{
+			MethodName: "Room",
+			Handler:    _Comet_Room_Handler,
+		},
+	},
 	Streams: []grpc.StreamDesc{
 		{
 			StreamName:    "Push",

@@ -838,7 +838,10 @@ type MendReply struct {
 	Lost []*Held `protobuf:"bytes,1,rep,name=lost,proto3" json:"lost,omitempty"`
 	// Sessions that are stored for this comet and were not in the request: the
 	// comet gives back those that it does not know.
-	Strangers     []*Held `protobuf:"bytes,2,rep,name=strangers,proto3" json:"strangers,omitempty"`
+	Strangers []*Held `protobuf:"bytes,2,rep,name=strangers,proto3" json:"strangers,omitempty"`
+	// How many links of the request had no session and have one again: the store
+	// has lost writes, and perhaps others that no digest shows.
+	Missing       uint32 `protobuf:"varint,3,opt,name=missing,proto3" json:"missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -885,6 +888,13 @@ func (x *MendReply) GetStrangers() []*Held {
 		return x.Strangers
 	}
 	return nil
+}
+
+func (x *MendReply) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
 }
 
 type LeaveRequest struct {
@@ -1313,10 +1323,11 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x10\n" +
 	"\x03mid\x18\x03 \x01(\x03R\x03mid\x12\x14\n" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\bplatform\x18\x05 \x01(\tR\bplatform\"g\n" +
+	"\bplatform\x18\x05 \x01(\tR\bplatform\"\x81\x01\n" +
 	"\tMendReply\x12'\n" +
 	"\x04lost\x18\x01 \x03(\v2\x13.oort.logic.v1.HeldR\x04lost\x121\n" +
-	"\tstrangers\x18\x02 \x03(\v2\x13.oort.logic.v1.HeldR\tstrangers\"&\n" +
+	"\tstrangers\x18\x02 \x03(\v2\x13.oort.logic.v1.HeldR\tstrangers\x12\x18\n" +
+	"\amissing\x18\x03 \x01(\rR\amissing\"&\n" +
 	"\fLeaveRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\"\f\n" +
 	"\n" +

@@ -38,6 +38,9 @@ const (
 	// KIND_KICK: close the links of `keys` on the comet `server`, if their
 	// epoch is not above the one in `epochs` at the same place.
 	Kind_KIND_KICK Kind = 4
+	// KIND_CANCEL: call off what has not been sent yet of the push to all whose
+	// id is `cancel`.
+	Kind_KIND_CANCEL Kind = 5
 )
 
 // Enum value maps for Kind.
@@ -48,6 +51,7 @@ var (
 		2: "KIND_ROOM",
 		3: "KIND_ALL",
 		4: "KIND_KICK",
+		5: "KIND_CANCEL",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
@@ -55,6 +59,7 @@ var (
 		"KIND_ROOM":        2,
 		"KIND_ALL":         3,
 		"KIND_KICK":        4,
+		"KIND_CANCEL":      5,
 	}
 )
 
@@ -168,7 +173,9 @@ type Push struct {
 	Moved bool `protobuf:"varint,15,opt,name=moved,proto3" json:"moved,omitempty"`
 	// The id is the pusher's own: a comet applies it once a target within ten
 	// minutes, so that a retry after an unknown outcome does not double.
-	OwnId         bool `protobuf:"varint,16,opt,name=own_id,json=ownId,proto3" json:"own_id,omitempty"`
+	OwnId bool `protobuf:"varint,16,opt,name=own_id,json=ownId,proto3" json:"own_id,omitempty"`
+	// KIND_CANCEL: the id of the push.
+	Cancel        string `protobuf:"bytes,17,opt,name=cancel,proto3" json:"cancel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -315,11 +322,18 @@ func (x *Push) GetOwnId() bool {
 	return false
 }
 
+func (x *Push) GetCancel() string {
+	if x != nil {
+		return x.Cancel
+	}
+	return ""
+}
+
 var File_proto_pushpb_push_proto protoreflect.FileDescriptor
 
 const file_proto_pushpb_push_proto_rawDesc = "" +
 	"\n" +
-	"\x17proto/pushpb/push.proto\x12\foort.push.v1\"\x99\x03\n" +
+	"\x17proto/pushpb/push.proto\x12\foort.push.v1\"\xb1\x03\n" +
 	"\x04Push\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12&\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x12.oort.push.v1.KindR\x04kind\x12\x16\n" +
@@ -339,13 +353,15 @@ const file_proto_pushpb_push_proto_rawDesc = "" +
 	"\x06epochs\x18\r \x03(\x04R\x06epochs\x12\x16\n" +
 	"\x06reason\x18\x0e \x01(\tR\x06reason\x12\x14\n" +
 	"\x05moved\x18\x0f \x01(\bR\x05moved\x12\x15\n" +
-	"\x06own_id\x18\x10 \x01(\bR\x05ownId*W\n" +
+	"\x06own_id\x18\x10 \x01(\bR\x05ownId\x12\x16\n" +
+	"\x06cancel\x18\x11 \x01(\tR\x06cancel*h\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_KEYS\x10\x01\x12\r\n" +
 	"\tKIND_ROOM\x10\x02\x12\f\n" +
 	"\bKIND_ALL\x10\x03\x12\r\n" +
-	"\tKIND_KICK\x10\x04*G\n" +
+	"\tKIND_KICK\x10\x04\x12\x0f\n" +
+	"\vKIND_CANCEL\x10\x05*G\n" +
 	"\x04Lane\x12\x0f\n" +
 	"\vLANE_SYSTEM\x10\x00\x12\r\n" +
 	"\tLANE_GIFT\x10\x01\x12\r\n" +

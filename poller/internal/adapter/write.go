@@ -30,17 +30,8 @@ func (l *Loop[T]) Writev(id poller.ID, bufs [][]byte) (int, error) {
 	if k.owed {
 		return 0, nil
 	}
-	total := 0
-	for len(bufs) > 0 {
-		some := bufs[:min(len(bufs), sock.MaxVec)]
-		bufs = bufs[len(some):]
-		n, size, errno := l.vec.Send(k.FD, some)
-		total += n
-		if n < size || errno != 0 {
-			return total, l.sent(k, true, errno)
-		}
-	}
-	return total, nil
+	n, short, errno := l.vec.Send(k.FD, bufs)
+	return n, l.sent(k, short, errno)
 }
 
 func (l *Loop[T]) WriteEach(ids []poller.ID, block []byte, taken []int32) {

@@ -21,9 +21,9 @@ type Member interface {
 }
 
 // Engine is a poller.Engine but for its name, of loops that are M. Who embeds
-// it fills in Options and Own and starts the loops.
+// it fills in Options and Own, and runs the loops.
 type Engine[M Member] struct {
-	// immutable after Start
+	// immutable after Begin, but AtEnd until a loop ends
 	Options poller.Options
 	Own     []M // in the order of their index
 	// AtEnd is called when the last loop has ended, before Stop returns. Nil
@@ -38,29 +38,23 @@ type Engine[M Member] struct {
 	running  atomic.Int32 // loops that have not ended
 }
 
-// Start runs each loop by run, on a goroutine of its own.
-func (e *Engine[M]) Start(run func(M)) {
+// Begin must come before the loops run, and Ended when each has ended.
+func (e *Engine[M]) Begin() {
 	e.done = make(chan struct{})
 	e.running.Store(int32(len(e.Own)))
-	for _, l := range e.Own {
-		go func() {
-			defer e.ended()
-			run(l)
-		}()
-	}
 }
 
-func (e *Engine[M]) ended() {
-	if e.running.Add(-1) > 0 {
-		return
-	}
-	// On another goroutine, as this one's thread may have descriptors of its own.
-	go func() {
-		if e.AtEnd != nil {
-			e.AtEnd()
-		}
+func (e *Engine[M]) Ended() {
+	switch {
+	case e.running.Add(-1) > 0:
+	case e.AtEnd == nil:
 		close(e.done)
-	}()
+	default:
+		go func() { // on a thread that shares the process's descriptors
+			e.AtEnd()
+			close(e.done)
+		}()
+	}
 }
 
 // Deaf says whether listeners are to be closed; Stopping, whether loops are to

@@ -78,22 +78,17 @@ func (l *Loop) Admit() { l.accepted.Add(1) }
 
 // PauseAccept begins a pause, in which connects are left to the kernel.
 func (l *Loop) PauseAccept() {
-	if l.retry.IsZero() {
+	if !l.Pausing() {
 		l.acceptPauses.Add(1)
 	}
 	l.retry = time.Now().Add(acceptPause)
 }
 
-// PauseEnded ends a pause that has lasted long enough, and says so once.
-func (l *Loop) PauseEnded() bool {
-	if l.retry.IsZero() || time.Now().Before(l.retry) {
-		return false
-	}
-	l.retry = time.Time{}
-	return true
-}
+// PauseIsOver says whether a pause has lasted long enough: then EndPause, or
+// PauseAccept again, which goes on with the same one.
+func (l *Loop) PauseIsOver() bool { return l.Pausing() && !time.Now().Before(l.retry) }
 
-// EndPause ends a pause that concerns nobody any more.
+// EndPause ends a pause, if there is one.
 func (l *Loop) EndPause() { l.retry = time.Time{} }
 
 // RunTasks handles the tasks at hand and says whether there were any.
@@ -138,13 +133,12 @@ func (l *Loop) RunClosing(release func(poller.ID)) {
 // EndTurn calls OnTurn and returns how long the loop may sleep: what that asked
 // for unless the loop has work of its own. (Tasks that wait are seen by the
 // queue's Sleep.)
-func (l *Loop) EndTurn() time.Duration {
-	now := time.Now()
+func (l *Loop) EndTurn(now time.Time) time.Duration {
 	asked := l.Calls.OnTurn(now)
-	if len(l.resumed) > 0 || len(l.closing) > 0 {
+	switch {
+	case len(l.resumed) > 0 || len(l.closing) > 0:
 		return 0
-	}
-	if l.retry.IsZero() {
+	case !l.Pausing():
 		return asked
 	}
 	if left := max(l.retry.Sub(now), 0); asked < 0 || left < asked {

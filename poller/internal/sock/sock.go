@@ -8,5 +8,22 @@
 // (go test -run xxx -bench 'Call|WriteEach' ./poller/raw).
 package sock
 
-// MaxVec is IOV_MAX, the most buffers of one Vector.Send.
-const MaxVec = 1024
+import "syscall"
+
+// maxVec is IOV_MAX, the most buffers of one call.
+const maxVec = 1024
+
+// Send sends buffers as one until the socket takes no more, and says whether it
+// was short of all. The slice is not changed.
+func (v *Vector) Send(fd int, bufs [][]byte) (n int, short bool, errno syscall.Errno) {
+	for len(bufs) > 0 {
+		some := bufs[:min(len(bufs), maxVec)]
+		bufs = bufs[len(some):]
+		took, size, errno := v.send(fd, some)
+		n += took
+		if took < size || errno != 0 {
+			return n, true, errno
+		}
+	}
+	return n, false, 0
+}

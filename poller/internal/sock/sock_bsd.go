@@ -29,8 +29,8 @@ func Send(fd int, b []byte) (int, syscall.Errno) {
 // wrapper that builds its own.
 type Vector struct{}
 
-// Send sends at most MaxVec buffers as one; size is what they add up to.
-func (Vector) Send(fd int, bufs [][]byte) (n, size int, errno syscall.Errno) {
+// send sends at most maxVec buffers as one; size is what they add up to.
+func (Vector) send(fd int, bufs [][]byte) (n, size int, errno syscall.Errno) {
 	for _, b := range bufs {
 		size += len(b)
 	}

@@ -35,8 +35,8 @@ type Vector struct {
 	msg unix.Msghdr
 }
 
-// Send sends at most MaxVec buffers as one; size is what they add up to.
-func (v *Vector) Send(fd int, bufs [][]byte) (n, size int, errno syscall.Errno) {
+// send sends at most maxVec buffers as one; size is what they add up to.
+func (v *Vector) send(fd int, bufs [][]byte) (n, size int, errno syscall.Errno) {
 	for _, b := range bufs {
 		if len(b) > 0 {
 			size += len(b)

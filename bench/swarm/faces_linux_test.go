@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +78,31 @@ func TestRemote(t *testing.T) {
 	}
 }
 
+// A process holds more links than it may open descriptors.
+func TestBeyondTheLimit(t *testing.T) {
+	const limit, links = 200, 600
+	_, addrs := openServer(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	r, err := Start(ctx, remote, strconv.Itoa(limit))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	reply, err := r.Dial(ctx, DialArgs{Addrs: addrs, Links: links, Rooms: 1})
+	if err != nil || reply.Live != links {
+		t.Fatalf("%+v, %v", reply, err)
+	}
+	st, err := r.Status(ctx)
+	if err != nil || st.Live != links || st.Loops < links/limit {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
 // echoAddrs is an echo server's TCP and WebSocket.
 func echoAddrs(t *testing.T) []string {
 	t.Helper()
@@ -116,7 +142,7 @@ func TestEchoClosedLoop(t *testing.T) {
 
 func TestEchoOpenLoop(t *testing.T) {
 	addrs := echoAddrs(t)
-	s := openSwarm(t, 2)
+	s := openSwarm(t, 1) // in which links take strict turns
 	dial(t, s, DialArgs{Addrs: addrs, Links: 20, Bare: true})
 	s.Echo(EchoArgs{Run: 1, Rate: 2000, Size: 64})
 	await(t, "echoes", func() bool { return s.Counts().Messages > 500 })
@@ -139,9 +165,37 @@ func TestCommandHoldsLinks(t *testing.T) {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	for _, want := range []string{
-		`live 20 of 20, dialling 0, messages 0/s, RSS \d+ B a link\n`,
+		`live \d+ of 20, dialling \d+, messages 0/s, \d+\.\d MB resident, \d+ B a link\n`,
 		`\nlinks +20 of 20 live, 0 tried again\n`, `\njoin +p50 `, `\nmemory +\d+`, `\nheartbeats +[1-9]\d+ sent`, `\nchurn +[1-9]`,
 	} {
+		if !regexp.MustCompile(want).Match(out.Bytes()) {
+			t.Errorf("no %s in\n%s", want, &out)
+		}
+	}
+}
+
+// Links that live beat though others are still dialled.
+func TestCommandBeatsWhileDialling(t *testing.T) {
+	_, addrs := openServer(t)
+	var out bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond)
+	defer cancel()
+	c := Command{Addr: addrs, Links: 1000, Rate: 100, Heartbeat: 200 * time.Millisecond, Loops: 1}
+	if err := c.Run(ctx, nil, &out); !errors.Is(err, ErrLost) {
+		t.Errorf("ends with %v, though not all were dialled", err)
+	}
+	if want := regexp.MustCompile(`\nheartbeats +[1-9]\d* sent`); !want.Match(out.Bytes()) {
+		t.Errorf("no %s in\n%s", want, &out)
+	}
+}
+
+func TestCommandEchoes(t *testing.T) {
+	var out bytes.Buffer
+	c := Command{Addr: echoAddrs(t), Links: 4, Bare: true, EchoDepth: 2, EchoSize: 100, Duration: 1100 * time.Millisecond, Loops: 1}
+	if err := c.Run(t.Context(), nil, &out); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	for _, want := range []string{`messages [1-9]\d*/s`, `\nechoes +([1-9]\d*) sent, [1-9]\d* came back, 0 passed over, 0 doubled, 0 wrong; p50 \d`} {
 		if !regexp.MustCompile(want).Match(out.Bytes()) {
 			t.Errorf("no %s in\n%s", want, &out)
 		}

@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,13 +30,28 @@ const patience = 20 * time.Second
 // The test's binary is also a swarm in a process of its own, for TestRemote.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == remote {
-		if err := (&Command{Control: true, Loops: 1}).Run(context.Background(), os.Stdin, os.Stdout); err != nil {
+		if err := runRemote(os.Args[2:]); err != nil {
 			os.Stderr.WriteString(err.Error())
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
+}
+
+// runRemote is a swarm for a conductor, under a limit of descriptors if there is
+// an argument.
+func runRemote(limit []string) error {
+	if len(limit) > 0 {
+		n, err := strconv.ParseUint(limit[0], 10, 64)
+		if err != nil {
+			return err
+		}
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: n, Max: n}); err != nil {
+			return err
+		}
+	}
+	return (&Command{Control: true, Loops: 1}).Run(context.Background(), os.Stdin, os.Stdout)
 }
 
 // await waits until ok holds.
