@@ -47,6 +47,7 @@ type tableLogic struct {
 	mids     map[ident.Key]int64
 	restored map[ident.Key]string // platforms, as Mend heard of them
 	mended   map[ident.Key]int    // how often Mend heard of them
+	gone     map[uint64]bool      // links that said goodbye: the tombstones
 	compares bool                 // tells digests at renewals
 	left     bool
 	connects int
@@ -58,7 +59,7 @@ type tableLogic struct {
 }
 
 func newTableLogic() *tableLogic {
-	return &tableLogic{sessions: map[ident.Key]Connect{}, epochs: map[ident.Key]uint64{}, mids: map[ident.Key]int64{}, restored: map[ident.Key]string{}, mended: map[ident.Key]int{}}
+	return &tableLogic{sessions: map[ident.Key]Connect{}, epochs: map[ident.Key]uint64{}, mids: map[ident.Key]int64{}, restored: map[ident.Key]string{}, mended: map[ident.Key]int{}, gone: map[uint64]bool{}}
 }
 
 type authBody struct {
@@ -95,6 +96,7 @@ func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Di
 
 func (l *tableLogic) exchangeLocked(connects []Connect, gone []Disconnect) []Connected {
 	for _, d := range gone {
+		l.gone[d.Link] = true
 		if l.sessions[d.Key].Link == d.Link && l.epochs[d.Key] == d.Epoch {
 			delete(l.sessions, d.Key)
 		}
@@ -194,7 +196,7 @@ func (l *tableLogic) Mend(_ context.Context, buckets []int, held []Held) (m Mend
 	known := map[uint64]bool{}
 	for _, h := range held {
 		known[h.Link] = true
-		if l.epochs[h.Key] > h.Epoch {
+		if l.epochs[h.Key] > h.Epoch || l.gone[h.Link] {
 			m.Lost = append(m.Lost, h)
 			continue
 		}
