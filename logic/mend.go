@@ -2,6 +2,7 @@ package logic
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/oortim/oort/proto/ident"
@@ -54,7 +55,7 @@ func (s *Service) Mend(ctx context.Context, server ident.Server, buckets []int, 
 }
 
 // ErrMend: a comet names a session outside of the buckets that it speaks of.
-var ErrMend = fmt.Errorf("logic: bad mending")
+var ErrMend = errors.New("logic: bad mending")
 
 func checkHeld(buckets []int, held []Session) error {
 	var spoken [roster.Buckets]bool
