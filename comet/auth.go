@@ -17,6 +17,7 @@ func (b *bucket) ask(r *record, f *frame.Frame) {
 	}
 	r.state, r.auth = asking, f.Seq
 	b.auths++
+	b.asking[r.number] = struct{}{}
 	b.loop.Pause(r.id)
 	b.s.pump.connect(request{
 		loop: b.loop, id: r.id,
@@ -35,6 +36,7 @@ func (b *bucket) ask(r *record, f *frame.Frame) {
 // everywhere: its session is given back.
 func (b *bucket) connected(id poller.ID, number uint64, c *Connected) {
 	b.auths--
+	delete(b.asking, number)
 	raise(&b.s.seenEpoch, c.Epoch)
 	r := b.at(id)
 	if r == nil || r.state != asking {
@@ -76,6 +78,7 @@ func (b *bucket) welcome(r *record, c *Connected) {
 	r.state, r.mid, r.epoch = live, c.Mid, c.Epoch
 	b.setKey(r, c.Key)
 	b.m.live.Add(1)
+	b.digest(r)
 	b.surge.letIn++
 	r.heard = b.tick()
 	r.heartbeat = ticks(b.s.cfg.Times.Heartbeat)
@@ -96,6 +99,7 @@ func (b *bucket) welcome(r *record, c *Connected) {
 	}
 	b.rearm(r)
 	b.answer(r, frame.OpAuthReply, r.auth, nil)
+	r.auth = b.named.number(c.Platform)
 }
 
 // enter puts the key into the process directory; the earlier login of the key

@@ -37,7 +37,9 @@ type bucket struct {
 	young    []poller.ID // links that came, oldest first, with all that are fresh
 	fresh    int         // links that are not authenticated
 	surge    surge
-	auths    int // connects under way
+	auths    int                 // connects under way
+	asking   map[uint64]struct{} // the links that these are for, by number
+	named    platforms
 	casts    []*cast
 	leave    *farewell
 	buf      []byte       // scratch for replies
@@ -53,6 +55,7 @@ func newBucket(s *Server, l poller.Loop) *bucket {
 	b := &bucket{
 		s: s, loop: l, m: s.meters[l.Index()],
 		wheel: wheel.New(s.start), sets: room.NewSets(), outs: map[uint32]*outbox{}, origins: map[uint32]string{},
+		asking:   map[uint64]struct{}{},
 		longKeys: map[uint32]ident.Key{},
 		rng:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
@@ -117,7 +120,10 @@ func (b *bucket) OnOpen(id poller.ID, c poller.Conn) {
 }
 
 // lastNumber is the number of the link that came last to this loop.
-func (b *bucket) lastNumber() uint64 { return uint64(b.loop.Index())<<48 | b.number }
+func (b *bucket) lastNumber() uint64 { return uint64(b.loop.Index())<<linkBits | b.number }
+
+// linkBits is how many bits of a link's number count the links of its loop.
+const linkBits = 48
 
 // turnAway ends a link at once. It gets no time to read why: during a flood,
 // those that linger would take the descriptors.
@@ -241,6 +247,7 @@ func (b *bucket) withdraw(r *record, why Reason) {
 		b.loop.Resume(r.id)
 	case live:
 		b.m.live.Add(-1)
+		b.digest(r)
 		k := b.keyOf(r)
 		b.s.keys.remove(k, place{loop: uint32(b.loop.Index()), id: r.id, epoch: r.epoch})
 		b.s.pump.disconnect(Disconnect{Link: r.number, Key: k, Mid: r.mid, Epoch: r.epoch})

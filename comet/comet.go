@@ -48,6 +48,7 @@ type Server struct {
 	meters  []*meters
 	pump    *pump
 	lease   *lease
+	mender  *mender
 	nudge   chan struct{} // renew now
 
 	keys     *directory
@@ -105,7 +106,7 @@ func Open(cfg Config, logic Logic) (*Server, error) {
 		cancel()
 		return nil, err
 	}
-	s.lease = newLease(s)
+	s.lease, s.mender = newLease(s), newMender(s)
 	s.work(ctx)
 	return s, nil
 }
@@ -153,6 +154,7 @@ func (s *Server) panicked(loop int, value any, stack []byte) {
 // must not name a comet that nobody knows.
 func (s *Server) work(ctx context.Context) {
 	go s.lease.run(ctx)
+	s.helpers.Go(func() { s.mender.run(ctx) })
 	for range pumpWorkers {
 		s.helpers.Go(func() { s.pump.run(ctx) })
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +25,7 @@ import (
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/ident"
 	"github.com/oortim/oort/proto/pushpb"
+	"github.com/oortim/oort/proto/roster"
 	"github.com/oortim/oort/proto/ws"
 )
 
@@ -42,6 +44,11 @@ type tableLogic struct {
 	epoch    uint64
 	sessions map[ident.Key]Connect
 	epochs   map[ident.Key]uint64
+	mids     map[ident.Key]int64
+	restored map[ident.Key]string // platforms, as Mend heard of them
+	mended   map[ident.Key]int    // how often Mend heard of them
+	gone     map[uint64]bool      // links that said goodbye: the tombstones
+	compares bool                 // tells digests at renewals
 	left     bool
 	connects int
 	hold     chan struct{} // if not nil, connects wait for it
@@ -52,14 +59,15 @@ type tableLogic struct {
 }
 
 func newTableLogic() *tableLogic {
-	return &tableLogic{sessions: map[ident.Key]Connect{}, epochs: map[ident.Key]uint64{}}
+	return &tableLogic{sessions: map[ident.Key]Connect{}, epochs: map[ident.Key]uint64{}, mids: map[ident.Key]int64{}, restored: map[ident.Key]string{}, mended: map[ident.Key]int{}, gone: map[uint64]bool{}}
 }
 
 type authBody struct {
-	Mid     int64    `json:"mid"`
-	Key     string   `json:"key"`
-	Room    string   `json:"room_id"`
-	Accepts []uint32 `json:"accepts"`
+	Mid      int64    `json:"mid"`
+	Key      string   `json:"key"`
+	Room     string   `json:"room_id"`
+	Accepts  []uint32 `json:"accepts"`
+	Platform string   `json:"platform"`
 }
 
 func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Disconnect) ([]Connected, error) {
@@ -88,6 +96,7 @@ func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Di
 
 func (l *tableLogic) exchangeLocked(connects []Connect, gone []Disconnect) []Connected {
 	for _, d := range gone {
+		l.gone[d.Link] = true
 		if l.sessions[d.Key].Link == d.Link && l.epochs[d.Key] == d.Epoch {
 			delete(l.sessions, d.Key)
 		}
@@ -105,8 +114,8 @@ func (l *tableLogic) connectLocked(c Connect) Connected {
 		return Connected{Status: StatusInvalid}
 	}
 	l.epoch = max(l.epoch, c.SeenEpoch) + 1
-	l.sessions[ident.Key(a.Key)], l.epochs[ident.Key(a.Key)] = c, l.epoch
-	return Connected{Mid: a.Mid, Key: ident.Key(a.Key), Room: ident.Room(a.Room), Accepts: a.Accepts, AcceptsAll: a.Accepts == nil, Epoch: l.epoch}
+	l.sessions[ident.Key(a.Key)], l.epochs[ident.Key(a.Key)], l.mids[ident.Key(a.Key)] = c, l.epoch, a.Mid
+	return Connected{Mid: a.Mid, Key: ident.Key(a.Key), Room: ident.Room(a.Room), Accepts: a.Accepts, AcceptsAll: a.Accepts == nil, Epoch: l.epoch, Platform: a.Platform}
 }
 
 // pause lets connects wait until the channel is closed.
@@ -165,7 +174,45 @@ func (l *tableLogic) online() int {
 func (l *tableLogic) Renew(context.Context, Report) (Renewal, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Renewal{Lease: 10 * time.Second, TrustsClients: l.trusting}, l.sick
+	return Renewal{Lease: 10 * time.Second, TrustsClients: l.trusting, Digests: l.digestsLocked()}, l.sick
+}
+
+// digestsLocked are of what is stored, if this logic compares.
+func (l *tableLogic) digestsLocked() *roster.Digests {
+	if !l.compares {
+		return nil
+	}
+	d := new(roster.Digests)
+	for k, c := range l.sessions {
+		d[roster.Bucket(k)] ^= roster.Hash(k, l.mids[k], c.Link, l.epochs[k])
+	}
+	return d
+}
+
+// Mend restores what is missing and tells strangers.
+func (l *tableLogic) Mend(_ context.Context, buckets []int, held []Held) (m Mended, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	known := map[uint64]bool{}
+	for _, h := range held {
+		known[h.Link] = true
+		if l.epochs[h.Key] > h.Epoch || l.gone[h.Link] {
+			m.Lost = append(m.Lost, h)
+			continue
+		}
+		if l.sessions[h.Key].Link != h.Link {
+			m.Missing++
+		}
+		l.mended[h.Key]++
+		l.sessions[h.Key], l.epochs[h.Key], l.mids[h.Key] = Connect{Link: h.Link}, h.Epoch, h.Mid
+		l.restored[h.Key] = h.Platform
+	}
+	for k, c := range l.sessions {
+		if slices.Contains(buckets, roster.Bucket(k)) && !known[c.Link] {
+			m.Strangers = append(m.Strangers, Held{Link: c.Link, Key: k, Mid: l.mids[k], Epoch: l.epochs[k]})
+		}
+	}
+	return m, l.sick
 }
 
 // fail makes every call fail, or work again.

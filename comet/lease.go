@@ -65,7 +65,7 @@ func (l *lease) renew(ctx context.Context) error {
 	l.counter++
 	l.s.traces.Trim(time.Now())
 	begun := time.Now()
-	r := l.s.report(l.counter)
+	r, own := l.s.report(l.counter), l.s.digests()
 	got, err := l.s.logic.Renew(ctx, r)
 	if err != nil {
 		return err
@@ -77,6 +77,7 @@ func (l *lease) renew(ctx context.Context) error {
 	}
 	l.refused.Store(nil)
 	l.s.census.learn(got.Rooms, r.Rooms)
+	l.s.mender.compare(l.counter, own, got.Digests)
 	if l.until.Swap(int64(begun.Add(got.Lease).Sub(l.s.start))) == 0 {
 		time.AfterFunc(l.s.cfg.Times.Settle, func() {
 			close(l.settled)

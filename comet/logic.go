@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/roster"
 )
 
 // Logic is what a comet needs of logic. comet/rpc implements it over gRPC.
@@ -16,6 +17,10 @@ type Logic interface {
 	Sessions(ctx context.Context, connects []Connect, gone []Disconnect) (results []Connected, err error)
 	// Renew renews the comet's lease and exchanges room counts.
 	Renew(ctx context.Context, r Report) (Renewal, error)
+	// Mend has what the comet holds in some buckets of keys compared with the
+	// sessions that are stored, and what is missing restored. held is all that
+	// the comet holds there.
+	Mend(ctx context.Context, buckets []int, held []Held) (Mended, error)
 	// Leave gives the lease back.
 	Leave(ctx context.Context) error
 	// Receive hands on what a client sent with op 4 and returns the answer.
@@ -53,6 +58,7 @@ type Connected struct {
 	Epoch      uint64
 	Heartbeat  time.Duration // promised to the client; 0: the comet's own
 	Retry      time.Duration // advice if the status is not OK
+	Platform   string        // of the device; "": unknown
 }
 
 // Disconnect gives the session of one link back.
@@ -82,6 +88,25 @@ type Renewal struct {
 	// TrustsClients: logic believes what clients say of themselves, so a comet
 	// that strangers can reach must not serve.
 	TrustsClients bool
+	// Digests of what is stored of this comet's sessions; nil: not known now.
+	Digests *roster.Digests
+}
+
+// Held is a link that has a session.
+type Held struct {
+	Link  uint64
+	Key   ident.Key
+	Mid   int64
+	Epoch uint64
+	// Platform as its connect was answered; "": unknown.
+	Platform string
+}
+
+// Mended is the answer to a comparison.
+type Mended struct {
+	Lost      []Held // their key belongs to a later login: to be closed
+	Strangers []Held // stored for this comet, but not among those held
+	Missing   int    // of those held, had no session and have one again
 }
 
 // Message is what a client sent with op 4. Body is the receiver's.

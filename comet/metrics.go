@@ -7,6 +7,7 @@ import (
 
 	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/room"
+	"github.com/oortim/oort/proto/roster"
 )
 
 // meters are one loop's counters. Only the loop writes them, so an add meets no
@@ -17,6 +18,7 @@ type meters struct {
 	closed  [reasonCount]atomic.Uint64
 	ends    [ledger.Outcomes][ledger.Lanes]atomic.Uint64 // messages x links
 	refused [StatusUnavailable + 1]atomic.Uint64
+	roster  [roster.Buckets]atomic.Uint64 // digests of the links that are live
 	blocks  atomic.Uint64
 	writes  atomic.Uint64
 	_       [64]byte // the next loop's are on another line
@@ -75,6 +77,7 @@ var (
 	descEngine   = prometheus.NewDesc("oort_comet_engine_total", "What the I/O engine counted.", []string{"what"}, nil)
 	descRenew    = prometheus.NewDesc("oort_comet_renew_failed_total", "Renewals of the lease that failed.", nil, nil)
 	descForgot   = prometheus.NewDesc("oort_comet_disconnects_forgotten_total", "Disconnects given up because logic was away too long.", nil, nil)
+	descMended   = prometheus.NewDesc("oort_comet_mended_total", "What comparing with the stored sessions found here.", []string{"what"}, nil)
 	descLease    = prometheus.NewDesc("oort_comet_lease_held", "1 while the lease is valid.", nil, nil)
 )
 
@@ -137,6 +140,9 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	count(descEngine, engine.Wakes, "wakes")
 	count(descRenew, s.renewFailed.Load())
 	count(descForgot, s.forgotten.Load())
+	count(descMended, s.mender.buckets.Load(), "buckets")
+	count(descMended, s.mender.lost.Load(), "lost")
+	count(descMended, s.mender.ghosts.Load(), "ghosts")
 	held := 0.0
 	if s.lease.held() {
 		held = 1

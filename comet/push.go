@@ -22,6 +22,8 @@ const (
 	taskPushes                      // Ref: *pushes
 	taskAnswer                      // Ref: []byte in an *answer
 	taskDrain                       // Ref: *farewell
+	taskMuster                      // Ref: *muster
+	taskStrangers                   // Ref: []Held
 	taskQuestion                    // Ref: *question
 )
 
@@ -275,6 +277,10 @@ func (b *bucket) OnTask(t poller.Task) {
 		b.answerRoom(t.Ref.(*question))
 	case taskDrain:
 		b.leave = t.Ref.(*farewell)
+	case taskMuster:
+		b.answerMuster(t.Ref.(*muster))
+	case taskStrangers:
+		b.judge(t.Ref.([]Held))
 	}
 }
 

@@ -46,7 +46,7 @@ type record struct {
 
 	set    room.SetID
 	tokens uint32 // what it may send now, tokensAFrame each
-	auth   uint32 // young: bytes that came; asking: seq of the auth frame
+	auth   uint32 // young: bytes that came; asking: seq of the auth frame; live: its platform
 	// Times in ticks of the wheel since the comet started.
 	born      uint32
 	heard     uint32 // last frame; up to then tokens have been refilled

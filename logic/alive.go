@@ -2,6 +2,7 @@ package logic
 
 import (
 	"context"
+	"time"
 
 	"github.com/oortim/oort/proto/ident"
 )
@@ -54,6 +55,22 @@ func (o *observer) living() []Comet {
 	list := make([]Comet, 0, len(o.comets))
 	for _, s := range o.comets {
 		if !s.dead {
+			list = append(list, s.Comet)
+		}
+	}
+	return list
+}
+
+// offered lists the comets to which clients are sent: like living, but a comet
+// is left out a little earlier, since it was seen to move up to a refresh after
+// it renewed, and is looked at up to a refresh after it should have. Silence
+// counts up to the last read, so that a registry that is away takes nobody out.
+func (o *observer) offered(early time.Duration) []Comet {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	list := make([]Comet, 0, len(o.comets))
+	for _, s := range o.comets {
+		if !s.dead && o.lastRead.Sub(s.moved) <= o.lease-early {
 			list = append(list, s.Comet)
 		}
 	}

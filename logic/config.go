@@ -30,6 +30,9 @@ type Config struct {
 	Lease time.Duration
 	// Refresh is how often leases and room counts are read. Zero means 1 s.
 	Refresh time.Duration
+	// Devices limits the devices of one user. Zero means AllDevices. The others
+	// cost four more round trips to the store a batch of logins.
+	Devices Devices
 	// Heartbeat is the interval promised to clients. Zero leaves it to the
 	// comet.
 	Heartbeat time.Duration

@@ -62,7 +62,8 @@ type ConnectResult struct {
 }
 
 // Connect lets the links of one comet in, and answers for each, in order. It
-// costs one check of the batch's credentials and one round trip to the store.
+// costs one check of the batch's credentials and one round trip to the store, or
+// five where Config.Devices limits the devices of a user.
 //
 // A link that loses its key to one of these is closed: on another comet by a
 // kick that is published here, on the same comet by the comet itself.
@@ -72,24 +73,37 @@ func (s *Service) Connect(ctx context.Context, server ident.Server, reqs []Conne
 	at := make([]int, 0, len(reqs)) // logins[i] is of reqs[at[i]]
 	for i := range results {
 		if r := &results[i]; r.Status == StatusOK {
-			logins = append(logins, Login{Key: r.Key, Mid: r.Mid, Server: server, Link: r.Link, Seen: reqs[i].Seen})
+			logins = append(logins, Login{
+				Key: r.Key, Mid: r.Mid, Server: server, Link: r.Link, Platform: r.Platform, Seen: reqs[i].Seen,
+			})
 			at = append(at, i)
 		}
 	}
 	if len(logins) > 0 {
-		losers := make([]Session, 0, 4)
-		for i, answer := range s.cfg.Sessions.Connect(ctx, logins) {
-			s.settle(&results[at[i]], answer)
-			if answer.Err == nil && answer.Loser.Present() && answer.Loser.Server != server {
-				losers = append(losers, answer.Loser)
-			}
+		own := make([]*ConnectResult, len(logins))
+		for i := range own {
+			own[i] = &results[at[i]]
 		}
-		s.kickLosers(ctx, losers)
+		s.login(ctx, server, logins, own)
 	}
 	for i := range results {
 		s.metrics.connects.WithLabelValues(results[i].Status.String()).Inc()
 	}
 	return results
+}
+
+// login stores logins, whose results are own, and closes who lost by them.
+func (s *Service) login(ctx context.Context, server ident.Server, logins []Login, own []*ConnectResult) {
+	s.raise(ctx, logins)
+	losers := make([]Session, 0, 4)
+	for i, answer := range s.cfg.Sessions.Connect(ctx, logins) {
+		s.settle(own[i], answer)
+		if answer.Err == nil && answer.Loser.Present() && answer.Loser.Server != server {
+			losers = append(losers, answer.Loser)
+		}
+	}
+	losers = append(losers, s.reduce(ctx, server, logins, own)...)
+	s.kickLosers(ctx, losers)
 }
 
 // authenticate fills in who each link is, or why it is refused.

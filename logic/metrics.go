@@ -15,6 +15,7 @@ type metrics struct {
 	renewals    *prometheus.CounterVec
 	received    *prometheus.CounterVec
 	dropped     *prometheus.CounterVec
+	mended      *prometheus.CounterVec
 	stored      prometheus.Histogram
 }
 
@@ -30,6 +31,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 		renewals:    counter("renewals_total", "Renewals of comets' leases.", "outcome"),
 		received:    counter("received_total", "Messages of clients (op 4).", "outcome"),
 		dropped:     counter("retries_dropped_total", "What did not fit into the queue of things to try again.", "what"),
+		mended:      counter("mended_total", "Sessions that a comet's and the store's lists did not share, when they were compared.", "what"),
 		stored: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "oort_logic_store_seconds", Help: "Time until the publisher answered for the records of one call.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
@@ -39,7 +41,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 		return m, nil
 	}
 	return m, registerAll(reg, append(s.gauges(),
-		m.connects, m.disconnects, m.pushes, m.kicks, m.renewals, m.received, m.dropped, m.stored))
+		m.connects, m.disconnects, m.pushes, m.kicks, m.renewals, m.received, m.dropped, m.mended, m.stored))
 }
 
 // gauges read the service when they are scraped.
@@ -48,9 +50,9 @@ func (s *Service) gauges() []prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "oort_logic_" + name, Help: help}, value)
 	}
 	return []prometheus.Collector{
-		gauge("comets", "Comets with a living lease.", func() float64 { return float64(s.Online().Comets) }),
-		gauge("links", "Links of all living comets, by their last renewals.", func() float64 { return float64(s.Online().Links) }),
-		gauge("rooms", "Rooms with links, in the whole cluster.", func() float64 { return float64(s.Online().Rooms) }),
+		gauge("comets", "Comets with a living lease.", func() float64 { return float64(s.Online(Everywhere).Comets) }),
+		gauge("links", "Links of all living comets, by their last renewals.", func() float64 { return float64(s.Online(Everywhere).Links) }),
+		gauge("rooms", "Rooms with links, in the whole cluster.", func() float64 { return float64(s.Online(Everywhere).Rooms) }),
 		gauge("disconnects_waiting", "Disconnects that wait for the session store.", func() float64 { return float64(s.forget.size()) }),
 		gauge("kicks_waiting", "Kicks that wait for the publisher.", func() float64 { return float64(s.kicks.size()) }),
 	}

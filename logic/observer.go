@@ -39,9 +39,9 @@ type observer struct {
 	err      error     // of the last read
 	comets   map[ident.Server]*sighting
 	gone     map[ident.Server]struct{}
-	rooms    map[string]int32 // links in each room on living comets
-	version  uint64           // goes up with each change of rooms
-	top      topCache
+	rooms    map[string]int32        // links in each room on living comets
+	version  uint64                  // goes up with each change of rooms
+	counts   map[string]*regionCount // by region
 }
 
 // sighting is what the observer knows of one comet.
@@ -60,6 +60,7 @@ func newObserver(cfg Config) *observer {
 		comets: make(map[ident.Server]*sighting),
 		gone:   make(map[ident.Server]struct{}),
 		rooms:  make(map[string]int32),
+		counts: make(map[string]*regionCount),
 	}
 }
 

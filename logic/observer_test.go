@@ -59,10 +59,10 @@ func TestLease(t *testing.T) {
 	if r := w.push(other, "b"); r.Err != nil || r.Accepted != 0 || len(r.AbsentKeys) != 1 {
 		t.Errorf("push to a dead comet's key: %+v", r)
 	}
-	if got := other.OnlineRooms([]ident.Room{"live://1"})[0].Links; got != 1 {
+	if got := other.OnlineRooms(logic.Everywhere, []ident.Room{"live://1"})[0].Links; got != 1 {
 		t.Errorf("%d links in the room, want those of c1", got)
 	}
-	if got := other.Online(); got.Comets != 1 || got.Links != 10 {
+	if got := other.Online(logic.Everywhere); got.Comets != 1 || got.Links != 10 {
 		t.Errorf("online %+v", got)
 	}
 	w.renew(w.svc, c2)
@@ -72,7 +72,7 @@ func TestLease(t *testing.T) {
 	if r := w.push(other, "b"); r.Accepted != 1 {
 		t.Errorf("push after it: %+v", r)
 	}
-	if got := other.OnlineRooms([]ident.Room{"live://1"})[0].Links; got != 2 {
+	if got := other.OnlineRooms(logic.Everywhere, []ident.Room{"live://1"})[0].Links; got != 2 {
 		t.Errorf("%d links in the room, want 2", got)
 	}
 }
@@ -179,20 +179,20 @@ func TestRenewTotals(t *testing.T) {
 	if want := map[string]int32{"live://1": 7, "live://3": 5, "live://4": 0}; !maps.Equal(got, want) {
 		t.Errorf("totals %v, want %v", got, want)
 	}
-	if got := other.OnlineTop("live", 2); !slices.Equal(got, []logic.RoomCount{{Room: "live://1", Links: 7}, {Room: "live://3", Links: 5}}) {
+	if got := other.OnlineTop(logic.Everywhere, "live", 2); !slices.Equal(got, []logic.RoomCount{{Room: "live://1", Links: 7}, {Room: "live://3", Links: 5}}) {
 		t.Errorf("top %v", got)
 	}
 	w.renewRooms(other, c2, map[string]int32{"live://2": 9})
-	if got := other.OnlineTop("", 9); !slices.Equal(got, []logic.RoomCount{{Room: "live://2", Links: 10}, {Room: "live://1", Links: 3}}) {
+	if got := other.OnlineTop(logic.Everywhere, "", 9); !slices.Equal(got, []logic.RoomCount{{Room: "live://2", Links: 10}, {Room: "live://1", Links: 3}}) {
 		t.Errorf("top after a change %v", got)
 	}
 	if err := other.Leave(context.Background(), c2); err != nil {
 		t.Fatal(err)
 	}
-	if got := other.OnlineTop("none", 9); len(got) != 0 {
+	if got := other.OnlineTop(logic.Everywhere, "none", 9); len(got) != 0 {
 		t.Errorf("top of no such type %v", got)
 	}
-	if got := other.Online(); got != (logic.Online{Links: 10, Rooms: 2, Comets: 1}) {
+	if got := other.Online(logic.Everywhere); got != (logic.Online{Links: 10, Rooms: 2, Comets: 1}) {
 		t.Errorf("online %+v", got)
 	}
 	w.store.fail(false, true)

@@ -1,6 +1,7 @@
 package logic
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -13,8 +14,9 @@ type RoomCount struct {
 	Links int32
 }
 
-// Online is what the cluster holds. It is at most a renewal of the comets and
-// a Refresh old.
+// Online is what the cluster, or a region of it, holds. It is at most a renewal
+// of the comets and a Refresh old: each comet counts its links and rooms at one
+// moment, so the sums are exact for those moments.
 type Online struct {
 	Links    uint64
 	Connects uint64
@@ -22,54 +24,123 @@ type Online struct {
 	Comets   int
 }
 
-// Online sums the living comets up.
-func (s *Service) Online() Online {
+// Everywhere, as a region, is the whole cluster. No comet has this region.
+const Everywhere = "*"
+
+// Online sums the living comets of a region up.
+func (s *Service) Online(region string) Online {
 	o := s.observer
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	sum := Online{Rooms: len(o.rooms)}
+	sum := Online{Rooms: len(o.roomsLocked(region))}
 	for _, c := range o.comets {
-		if !c.dead {
-			sum.Links += c.Links
-			sum.Connects += c.Connects
-			sum.Comets++
+		if !c.dead && c.in(region) {
+			sum.add(&c.Comet)
 		}
 	}
 	return sum
 }
 
-// OnlineRooms answers with the links of each room, 0 for an unknown one.
-func (s *Service) OnlineRooms(rooms []ident.Room) []RoomCount {
+// OnlineRegions sums the living comets up by their regions. Rooms that several
+// regions have count in each.
+func (s *Service) OnlineRegions() map[string]Online {
+	o := s.observer
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	sums := map[string]Online{}
+	for _, c := range o.comets {
+		if !c.dead {
+			sum := sums[c.Region]
+			sum.add(&c.Comet)
+			sums[c.Region] = sum
+		}
+	}
+	for region, sum := range sums {
+		sum.Rooms = len(o.roomsLocked(region))
+		sums[region] = sum
+	}
+	return sums
+}
+
+func (sum *Online) add(c *Comet) {
+	sum.Links += c.Links
+	sum.Connects += c.Connects
+	sum.Comets++
+}
+
+// OnlineRooms answers with the links of each room in a region, 0 for an unknown
+// room or region.
+func (s *Service) OnlineRooms(region string, rooms []ident.Room) []RoomCount {
 	o := s.observer
 	counts := make([]RoomCount, len(rooms))
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	all := o.roomsLocked(region)
 	for i, room := range rooms {
-		counts[i] = RoomCount{Room: room, Links: o.rooms[string(room)]}
+		counts[i] = RoomCount{Room: room, Links: all[string(room)]}
 	}
 	return counts
 }
 
-// OnlineTop lists the n rooms of a type with the most links, most first; of
-// all types if typ is empty.
-func (s *Service) OnlineTop(typ string, n int) []RoomCount {
+// OnlineTop lists the n rooms of a type with the most links in a region, most
+// first; of all types if typ is empty.
+func (s *Service) OnlineTop(region, typ string, n int) []RoomCount {
 	prefix := ""
 	if typ != "" {
 		prefix = typ + "://"
 	}
-	return s.observer.sorted(prefix, max(0, n))
+	return s.observer.sorted(region, prefix, max(0, n))
 }
 
-// topCache keeps the rooms in order, for as long as their counts stand: asking
-// for the top of 100,000 rooms again and again must not sort them each time.
-type topCache struct {
+// in reports whether the comet is in a region.
+func (s *sighting) in(region string) bool { return region == Everywhere || s.Region == region }
+
+// roomsLocked are the links of each room in a region; nobody changes the map.
+func (o *observer) roomsLocked(region string) map[string]int32 {
+	if region == Everywhere {
+		return o.rooms
+	}
+	c := o.countLocked(region)
+	return c.sums
+}
+
+// regionCount keeps what was computed of a region's rooms, for as long as the
+// counts stand: asking for the top of 100,000 rooms again and again must not
+// sum and sort them each time.
+type regionCount struct {
 	version uint64
-	rooms   []RoomCount
+	sums    map[string]int32 // not of Everywhere, whose sums are observer.rooms
+	order   []RoomCount      // nil: not sorted yet
 }
 
-func (o *observer) sorted(prefix string, n int) []RoomCount {
+// countLocked returns what is computed of a region, as of now. Regions are kept
+// only while comets have them, so strangers cannot fill the memory with names.
+func (o *observer) countLocked(region string) *regionCount {
+	c := o.counts[region]
+	if c != nil && c.version == o.version {
+		return c
+	}
+	c = &regionCount{version: o.version}
+	delete(o.counts, region)
+	if region == Everywhere {
+		o.counts[region] = c
+		return c
+	}
+	c.sums = map[string]int32{}
+	for _, s := range o.comets {
+		if !s.dead && s.in(region) {
+			o.counts[region] = c
+			for room, links := range s.rooms {
+				c.sums[room] += links
+			}
+		}
+	}
+	return c
+}
+
+func (o *observer) sorted(region, prefix string, n int) []RoomCount {
 	top := []RoomCount{}
-	for _, count := range o.order() {
+	for _, count := range o.order(region) {
 		if len(top) >= n {
 			break
 		}
@@ -80,23 +151,22 @@ func (o *observer) sorted(prefix string, n int) []RoomCount {
 	return top
 }
 
-// order returns all rooms, most links first; nobody changes the slice.
-func (o *observer) order() []RoomCount {
+// order returns all rooms of a region, most links first; nobody changes the
+// slice.
+func (o *observer) order(region string) []RoomCount {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.top.rooms != nil && o.top.version == o.version {
-		return o.top.rooms
+	c := o.countLocked(region)
+	if c.order != nil {
+		return c.order
 	}
-	rooms := make([]RoomCount, 0, len(o.rooms))
-	for room, links := range o.rooms {
-		rooms = append(rooms, RoomCount{Room: ident.Room(room), Links: links})
+	all := o.roomsLocked(region)
+	c.order = make([]RoomCount, 0, len(all))
+	for room, links := range all {
+		c.order = append(c.order, RoomCount{Room: ident.Room(room), Links: links})
 	}
-	slices.SortFunc(rooms, func(a, b RoomCount) int {
-		if a.Links != b.Links {
-			return int(b.Links) - int(a.Links)
-		}
-		return strings.Compare(string(a.Room), string(b.Room))
+	slices.SortFunc(c.order, func(a, b RoomCount) int {
+		return cmp.Or(cmp.Compare(b.Links, a.Links), strings.Compare(string(a.Room), string(b.Room)))
 	})
-	o.top = topCache{version: o.version, rooms: rooms}
-	return rooms
+	return c.order
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/roster"
 )
 
 // Session says that a key is online: which comet holds its link, and since
@@ -19,6 +20,8 @@ type Session struct {
 	// Epoch grows with each login of the key; the later login wins. It is
 	// never 0 in a session that exists, and below 1<<53.
 	Epoch uint64
+	// Platform of the device, as it said at its login; empty: unknown.
+	Platform string
 }
 
 // Present reports whether there is a session at all.
@@ -30,6 +33,8 @@ type Login struct {
 	Mid    int64
 	Server ident.Server
 	Link   uint64
+	// Platform of the device; empty: unknown.
+	Platform string
 	// Seen is the highest epoch that the asker knows of; the session's epoch
 	// is above it. So a store that lost its data cannot issue an old number.
 	Seen uint64
@@ -47,6 +52,18 @@ type LoginResult struct {
 	Refused bool
 	// Err: the store could not answer. The login may have happened; asking
 	// again is safe.
+	Err error
+}
+
+// RestoreResult is the answer to a session that a Store is to restore.
+type RestoreResult struct {
+	// Lost: a later login has the key, or had it, or the link has said goodbye.
+	// Nothing was changed, and the link, if it is open, must be closed.
+	Lost bool
+	// Loser is the earlier session of the key that this put out of its place. A
+	// repeated Restore does not name it again.
+	Loser Session
+	// Err: the store could not answer; asking again is safe.
 	Err error
 }
 
@@ -69,6 +86,15 @@ type Store interface {
 	ByKeys(ctx context.Context, keys []ident.Key) ([]Session, error)
 	// ByMids answers with the sessions of each mid, in order.
 	ByMids(ctx context.Context, mids []int64) ([][]Session, error)
+	// Digests says what server has, to compare with what server knows. A session
+	// and its digest change together, and what loses one loses the other.
+	Digests(ctx context.Context, server ident.Server) (*roster.Digests, error)
+	// Roster lists the sessions of server in each bucket of keys, in order.
+	Roster(ctx context.Context, server ident.Server, buckets []int) ([][]Session, error)
+	// Restore makes each session that of its key again, at its own epoch, for
+	// comets whose links live. Where the platform is empty, what is stored of
+	// it stays.
+	Restore(ctx context.Context, sessions []Session) []RestoreResult
 	// Ready returns nil if the store answers.
 	Ready(ctx context.Context) error
 }

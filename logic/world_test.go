@@ -34,6 +34,7 @@ type flaky struct {
 
 	mu                 sync.Mutex // guards what follows
 	sessions, registry bool
+	blind              bool   // cannot find sessions by mid
 	onList             func() // called while a list of comets is on its way
 }
 
@@ -79,6 +80,13 @@ func (f *flaky) ByKeys(ctx context.Context, keys []ident.Key) ([]logic.Session, 
 		return nil, err
 	}
 	return f.Memory.ByKeys(ctx, keys)
+}
+
+func (f *flaky) ByMids(ctx context.Context, mids []int64) ([][]logic.Session, error) {
+	if f.blind && len(mids) > 0 {
+		return nil, errBroken
+	}
+	return f.Memory.ByMids(ctx, mids)
 }
 
 func (f *flaky) Ready(context.Context) error { return f.err(false) }

@@ -101,6 +101,7 @@ func connected(c *logicpb.Connected) comet.Connected {
 		AcceptsAll: c.AcceptsAll, Epoch: c.Epoch,
 		Heartbeat: time.Duration(c.HeartbeatMs) * time.Millisecond,
 		Retry:     time.Duration(c.RetryMs) * time.Millisecond,
+		Platform:  c.Platform,
 	}
 	for _, op := range c.Accepts {
 		out.Accepts = append(out.Accepts, uint32(op))
@@ -131,6 +132,7 @@ func (l *Logic) Renew(ctx context.Context, r comet.Report) (comet.Renewal, error
 	}
 	return comet.Renewal{
 		Rooms: reply.Rooms, Lease: time.Duration(reply.LeaseMs) * time.Millisecond, TrustsClients: reply.TrustsClients,
+		Digests: digests(reply.Digests),
 	}, nil
 }
 

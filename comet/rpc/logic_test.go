@@ -18,6 +18,7 @@ import (
 
 	"github.com/oortim/oort/comet"
 	"github.com/oortim/oort/proto/logicpb"
+	"github.com/oortim/oort/proto/roster"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -73,6 +74,8 @@ type logicServer struct {
 	distort  func(*logicpb.SessionResults)
 	received *logicpb.ReceiveRequest
 	renewed  *logicpb.RenewRequest
+	digests  []uint64 // told at a renewal
+	mended   *logicpb.MendRequest
 }
 
 func newLogicServer() *logicServer {
@@ -134,7 +137,14 @@ func (s *logicServer) answer(b *logicpb.SessionBatch) (*logicpb.SessionResults, 
 
 func (s *logicServer) Renew(_ context.Context, r *logicpb.RenewRequest) (*logicpb.RenewReply, error) {
 	s.renewed = r
-	return &logicpb.RenewReply{LeaseMs: 9000, Rooms: map[string]int32{"live://1": 5}, TrustsClients: true}, nil
+	return &logicpb.RenewReply{LeaseMs: 9000, Rooms: map[string]int32{"live://1": 5}, TrustsClients: true, Digests: s.digests}, nil
+}
+
+func (s *logicServer) Mend(_ context.Context, r *logicpb.MendRequest) (*logicpb.MendReply, error) {
+	s.mended = r
+	return &logicpb.MendReply{
+		Lost: r.Held[:1], Strangers: []*logicpb.Held{{Link: 9, Key: "s", Mid: 8, Epoch: 7}}, Missing: 6,
+	}, nil
 }
 
 func (s *logicServer) Leave(context.Context, *logicpb.LeaveRequest) (*logicpb.LeaveReply, error) {
@@ -303,4 +313,32 @@ func TestClose(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	l.Close()
+}
+
+// Digests are taken only whole; what is held and what is wrong comes across.
+func TestMend(t *testing.T) {
+	withLogic(t, func(t *testing.T, s *logicServer, l *Logic, ctx context.Context) {
+		for _, n := range []int{0, 1, roster.Buckets - 1, roster.Buckets} {
+			s.digests = make([]uint64, n)
+			if n > 0 {
+				s.digests[n-1] = 5
+			}
+			got, err := l.Renew(ctx, comet.Report{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if whole := n == roster.Buckets; (got.Digests != nil) != whole || whole && got.Digests[n-1] != 5 {
+				t.Errorf("%d digests: %v", n, got.Digests)
+			}
+		}
+		held := comet.Held{Link: 1 << 50, Key: "a", Mid: 3, Epoch: 4}
+		got, err := l.Mend(ctx, []int{0, 255}, []comet.Held{held, {Key: "b"}})
+		if err != nil || len(got.Lost) != 1 || got.Lost[0] != held || len(got.Strangers) != 1 || got.Missing != 6 ||
+			got.Strangers[0] != (comet.Held{Link: 9, Key: "s", Mid: 8, Epoch: 7}) {
+			t.Errorf("mended %+v, %v", got, err)
+		}
+		if r := s.mended; r.Server != "c1@1" || len(r.Buckets) != 2 || r.Buckets[1] != 255 || len(r.Held) != 2 {
+			t.Errorf("asked %+v", r)
+		}
+	})
 }

@@ -35,6 +35,9 @@ func (b *base) serveHTTP(f *LogicFlags, svc *logic.Service) (addr string, err er
 	opt := httpapi.Options{
 		Page: js.Handler(), BodyBytes: int64(f.MaxBody), Rate: rate.Limit(f.APIRate), Log: b.log, Metrics: b.admin.Registry(),
 	}
+	if opt.Proxies, err = f.proxies(); err != nil {
+		return "", err
+	}
 	switch {
 	case f.APIKeys != "":
 		keys, err := watch.Open(b.log, func() (httpapi.Keys, error) { return readKeys(f.APIKeys) }, f.APIKeys)

@@ -21,7 +21,9 @@ type LogicFlags struct {
 	MaxBody   int           `default:"65536" help:"Largest message of a push, in bytes."`
 	PushTTL   time.Duration `default:"10m" help:"How long a push may wait for its delivery if the pusher does not say."`
 	Heartbeat time.Duration `default:"4m" help:"Heartbeat interval that clients are told to keep."`
+	Devices   string        `default:"all" placeholder:"POLICY" help:"Devices of one user that may be online: all, the newest of each platform (platform), or the newest of all (newest). The others are closed as replaced."`
 	Domain    string        `help:"Domain that the node list names first, as goim's clients expect."`
+	PlaceFlags
 	AuthFlags
 }
 
@@ -132,10 +134,16 @@ func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Devices, err = logic.ParseDevices(f.Devices); err != nil {
+		return nil, ops.Usagef("--devices: %v", err)
+	}
 	cfg.Auth, cfg.Receiver = door.auth, door.receiver
 	cfg.Heartbeat, cfg.PushTTL = f.Heartbeat, f.PushTTL
 	cfg.Limits.BodyBytes = f.MaxBody
 	cfg.Nodes = balance.Advice{Domain: f.Domain, Heartbeat: f.Heartbeat}
+	if cfg.Nodes.Atlas, err = b.openAtlas(&f.PlaceFlags); err != nil {
+		return nil, err
+	}
 	cfg.Log, cfg.Metrics = b.log, b.admin.Registry()
 	svc, err := logic.New(cfg)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package balance says in which order clients should try the comets: the
-// client's region first, then by free capacity, drawn by lot so that a crowd
-// that asks at the same moment spreads.
+// nearest region first, and within a region by free capacity, drawn by lot so
+// that a crowd that asks at the same moment spreads.
 package balance
 
 import (
@@ -47,6 +47,8 @@ type Advice struct {
 	Backoff Backoff
 	// Nodes is the longest list. Zero means 5.
 	Nodes int
+	// Atlas says where clients and regions are.
+	Atlas Atlas
 }
 
 // Backoff advises how long to wait before the n-th try: BaseDelay × Factor^n,
@@ -99,17 +101,18 @@ func def[T comparable](field *T, value T) {
 // PlatformWeb is goim's word for clients that use WebSocket.
 const PlatformWeb = "web"
 
-// Plan orders nodes for a client. Draining and full nodes are left out; the
+// Plan orders nodes for a client: the nearest region first, then as lots
+// weighted by free capacity fall. Draining and full nodes are left out; the
 // error is ErrNone if no other is left.
-func (b *Balancer) Plan(nodes []Node, platform, region string) (Plan, error) {
+func (b *Balancer) Plan(nodes []Node, c Client) (Plan, error) {
 	a := b.advice
 	plan := Plan{
 		Domain: a.Domain, TCPPort: a.TCPPort, WSPort: a.WSPort, WSSPort: a.WSSPort,
 		Heartbeat: a.Heartbeat, HeartbeatMax: a.HeartbeatMax, Backoff: a.Backoff,
 	}
-	for _, n := range b.order(nodes, region) {
+	for _, n := range b.order(nodes, c) {
 		addr, usual := n.TCPAddr, a.TCPPort
-		if platform == PlatformWeb {
+		if c.Platform == PlatformWeb {
 			addr, usual = n.WSAddr, a.WSPort
 		}
 		if addr != "" && len(plan.Nodes) < a.Nodes {
@@ -128,23 +131,22 @@ func (b *Balancer) Plan(nodes []Node, platform, region string) (Plan, error) {
 // order draws the nodes by lot: with u uniform in (0, 1], the order by
 // -ln(u)/weight is that of drawing without replacement in proportion to the
 // weights (Efraimidis and Spirakis, 2006).
-func (b *Balancer) order(nodes []Node, region string) []Node {
+func (b *Balancer) order(nodes []Node, c Client) []Node {
 	type ticket struct {
 		Node
-		far int
+		far float64
 		lot float64
 	}
+	here := b.advice.Atlas.place(c)
 	tickets := make([]ticket, 0, len(nodes))
 	for _, n := range nodes {
 		free := n.free()
 		if free == 0 || n.Draining {
 			continue
 		}
-		t := ticket{Node: n, lot: -math.Log(1-b.random()) / free}
-		if region != "" && n.Region != region {
-			t.far = 1
-		}
-		tickets = append(tickets, t)
+		tickets = append(tickets, ticket{
+			Node: n, far: b.advice.Atlas.far(here, n.Region), lot: -math.Log(1-b.lot(c, n.Name)) / free,
+		})
 	}
 	slices.SortFunc(tickets, func(a, b ticket) int {
 		return cmp.Or(cmp.Compare(a.far, b.far), cmp.Compare(a.lot, b.lot), cmp.Compare(a.Name, b.Name))

@@ -15,7 +15,7 @@ func seeded() func() float64 { return rand.New(rand.NewPCG(1, 2)).Float64 }
 
 func plan(t *testing.T, b *balance.Balancer, nodes []balance.Node, platform, region string) balance.Plan {
 	t.Helper()
-	p, err := b.Plan(nodes, platform, region)
+	p, err := b.Plan(nodes, balance.Client{Platform: platform, Region: region})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestNone(t *testing.T) {
 		"draining": {{TCPAddr: "a", Draining: true}},
 		"no TCP":   {{WSAddr: "a"}},
 	} {
-		if p, err := b.Plan(nodes, "ios", ""); !errors.Is(err, balance.ErrNone) {
+		if p, err := b.Plan(nodes, balance.Client{Platform: "ios"}); !errors.Is(err, balance.ErrNone) {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 	}

@@ -21,6 +21,7 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +56,10 @@ type Options struct {
 	// everybody together) may make; beyond it they are answered 429. Zero means
 	// no limit.
 	Rate rate.Limit
+
+	// Proxies are those whose X-Forwarded-For says where a client is. None: a
+	// client is where its request comes from.
+	Proxies []netip.Prefix
 
 	// Log takes panics and, in the group "audit", a line for each administrative
 	// request. Nil means slog.Default().

@@ -27,6 +27,15 @@ type goimTotal struct {
 	IPs   uint64 `json:"ip_count"`
 }
 
+// regionOf is the region whose links are asked for; all of them without the
+// query parameter. goim has no such parameter.
+func regionOf(r *http.Request) string {
+	if q := r.URL.Query(); q.Has("region") {
+		return q.Get("region")
+	}
+	return logic.Everywhere
+}
+
 func (a *api) goimOnlineTop(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	typ := q.Get("type")
@@ -39,7 +48,7 @@ func (a *api) goimOnlineTop(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	top := []goimTop{}
-	for _, count := range a.svc.OnlineTop(typ, n) {
+	for _, count := range a.svc.OnlineTop(regionOf(r), typ, n) {
 		_, id, _ := strings.Cut(string(count.Room), "://")
 		top = append(top, goimTop{RoomID: id, Count: count.Links})
 	}
@@ -78,14 +87,14 @@ func (a *api) goimOnlineRoom(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	counts := make(map[string]int32, len(rooms))
-	for i, count := range a.svc.OnlineRooms(rooms) {
+	for i, count := range a.svc.OnlineRooms(regionOf(r), rooms) {
 		counts[ids[i]] = count.Links
 	}
 	goimAnswer(w, counts, nil)
 }
 
-func (a *api) goimOnlineTotal(w http.ResponseWriter, _ *http.Request) {
-	goimAnswer(w, goimTotal{Conns: a.svc.Online().Links}, nil)
+func (a *api) goimOnlineTotal(w http.ResponseWriter, r *http.Request) {
+	goimAnswer(w, goimTotal{Conns: a.svc.Online(regionOf(r)).Links}, nil)
 }
 
 // goimNodes is goim's advice to a client; times are in seconds.
@@ -108,8 +117,7 @@ type goimBackoff struct {
 }
 
 func (a *api) goimNodesWeighted(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	plan, err := a.svc.Nodes(q.Get("platform"), q.Get("region"))
+	plan, err := a.svc.Nodes(a.client(r, r.URL.Query().Get("platform")))
 	if err != nil {
 		goimAnswer(w, nil, err)
 		return

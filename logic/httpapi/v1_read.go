@@ -42,11 +42,12 @@ func (a *api) kick(w http.ResponseWriter, r *http.Request) {
 
 // sessionJSON is one key that is online.
 type sessionJSON struct {
-	Key    ident.Key    `json:"key"`
-	Mid    int64        `json:"mid"`
-	Server ident.Server `json:"server"`
-	Link   uint64       `json:"link"`
-	Epoch  uint64       `json:"epoch"`
+	Key      ident.Key    `json:"key"`
+	Mid      int64        `json:"mid"`
+	Platform string       `json:"platform,omitempty"`
+	Server   ident.Server `json:"server"`
+	Link     uint64       `json:"link"`
+	Epoch    uint64       `json:"epoch"`
 }
 
 // sessions serves GET /v1/sessions?key= or ?mid=.
@@ -67,7 +68,7 @@ func (a *api) sessions(w http.ResponseWriter, r *http.Request) {
 	}
 	list := make([]sessionJSON, len(found))
 	for i, s := range found {
-		list[i] = sessionJSON{Key: s.Key, Mid: s.Mid, Server: s.Server, Link: s.Link, Epoch: s.Epoch}
+		list[i] = sessionJSON{Key: s.Key, Mid: s.Mid, Platform: s.Platform, Server: s.Server, Link: s.Link, Epoch: s.Epoch}
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Sessions []sessionJSON `json:"sessions"`
@@ -80,7 +81,7 @@ type roomJSON struct {
 	Links int32      `json:"links"`
 }
 
-// roomsTop serves GET /v1/rooms/top?type=&n=.
+// roomsTop serves GET /v1/rooms/top?type=&n=&region=.
 func (a *api) roomsTop(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	n, err := topLimit(q.Get("limit"), q.Get("n"))
@@ -88,7 +89,7 @@ func (a *api) roomsTop(w http.ResponseWriter, r *http.Request) {
 		(&refusal{status: http.StatusBadRequest, reason: "limit", message: err.Error()}).write(w)
 		return
 	}
-	writeRooms(w, a.svc.OnlineTop(q.Get("type"), n))
+	writeRooms(w, a.svc.OnlineTop(regionOf(r), q.Get("type"), n))
 }
 
 func writeRooms(w http.ResponseWriter, counts []logic.RoomCount) {
@@ -119,19 +120,33 @@ func (a *api) room(w http.ResponseWriter, r *http.Request) {
 		a.roomLedger(w, r, room)
 		return
 	}
-	count := a.svc.OnlineRooms([]ident.Room{room})[0]
+	count := a.svc.OnlineRooms(regionOf(r), []ident.Room{room})[0]
 	writeJSON(w, http.StatusOK, roomJSON{Room: count.Room, Links: count.Links})
 }
 
-// online serves GET /v1/online.
-func (a *api) online(w http.ResponseWriter, _ *http.Request) {
-	sum := a.svc.Online()
-	writeJSON(w, http.StatusOK, struct {
-		Links    uint64 `json:"links"`
-		Connects uint64 `json:"connects"`
-		Rooms    int    `json:"rooms"`
-		Comets   int    `json:"comets"`
-	}{sum.Links, sum.Connects, sum.Rooms, sum.Comets})
+// onlineJSON is what the cluster or a region holds.
+type onlineJSON struct {
+	Links    uint64 `json:"links"`
+	Connects uint64 `json:"connects"`
+	Rooms    int    `json:"rooms"`
+	Comets   int    `json:"comets"`
+}
+
+// online serves GET /v1/online?region=. The whole cluster is told by regions
+// too.
+func (a *api) online(w http.ResponseWriter, r *http.Request) {
+	region := regionOf(r)
+	out := struct {
+		onlineJSON
+		Regions map[string]onlineJSON `json:"regions,omitempty"`
+	}{onlineJSON: onlineJSON(a.svc.Online(region))}
+	if region == logic.Everywhere {
+		out.Regions = map[string]onlineJSON{}
+		for name, sum := range a.svc.OnlineRegions() {
+			out.Regions[name] = onlineJSON(sum)
+		}
+	}
+	writeJSON(w, http.StatusOK, out)
 }
 
 // nodesJSON tells a client where to connect, best first, and how to try.
@@ -149,11 +164,10 @@ type backoffJSON struct {
 	Jitter float64 `json:"jitter"`
 }
 
-// nodes serves GET /v1/nodes?region=.
+// nodes serves GET /v1/nodes; see client for what it may be asked.
 func (a *api) nodes(w http.ResponseWriter, r *http.Request) {
-	region := r.URL.Query().Get("region")
-	tcp, tcpErr := a.svc.Nodes("", region)
-	ws, wsErr := a.svc.Nodes(balance.PlatformWeb, region)
+	tcp, tcpErr := a.svc.Nodes(a.client(r, ""))
+	ws, wsErr := a.svc.Nodes(a.client(r, balance.PlatformWeb))
 	if err := errors.Join(tcpErr, wsErr); tcpErr != nil && wsErr != nil {
 		(&refusal{status: http.StatusServiceUnavailable, reason: "no_nodes", message: oneLine(err), retry: 1e9}).write(w)
 		return

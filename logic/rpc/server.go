@@ -76,7 +76,11 @@ func (s *Server) Renew(ctx context.Context, req *logicpb.RenewRequest) (*logicpb
 	if err != nil {
 		return nil, grpcError(err)
 	}
-	return &logicpb.RenewReply{Rooms: totals, LeaseMs: uint32(lease.Milliseconds()), TrustsClients: s.opt.TrustsClients}, nil
+	reply := &logicpb.RenewReply{Rooms: totals, LeaseMs: uint32(lease.Milliseconds()), TrustsClients: s.opt.TrustsClients}
+	if digests, err := s.svc.Digests(ctx, server); err == nil { // if not, the lease is renewed all the same
+		reply.Digests = digests[:]
+	}
+	return reply, nil
 }
 
 // Leave implements logicpb.LogicServer.
@@ -140,6 +144,8 @@ func grpcError(err error) error {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		code = codes.DeadlineExceeded
+	case errors.Is(err, logic.ErrMend):
+		code = codes.InvalidArgument
 	case errors.Is(err, logic.ErrUnavailable):
 		code = codes.Unavailable
 	}

@@ -125,7 +125,7 @@ func connected(r logic.ConnectResult) *logicpb.Connected {
 		Link: r.Link, Status: statusOf(r.Status), Message: r.Message,
 		Mid: r.Mid, Key: string(r.Key), Room: string(r.Room),
 		Accepts: r.Accepts, AcceptsAll: r.AcceptsAll, Epoch: r.Epoch,
-		HeartbeatMs: uint32(r.Heartbeat.Milliseconds()), RetryMs: r.RetryMS,
+		HeartbeatMs: uint32(r.Heartbeat.Milliseconds()), RetryMs: r.RetryMS, Platform: r.Platform,
 		RoomsLimited: r.Rooms != nil,
 	}
 	for _, pattern := range r.Rooms {

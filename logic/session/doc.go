@@ -9,10 +9,16 @@
 // one slot. Keys of links contain no braces and mids are numbers, so nobody
 // can choose a slot or break out of a name.
 //
-//	oort:{k:KEY}                   string  the session of KEY: the truth, or
-//	                                       the epoch of one that has just ended
-//	oort:{k:KEY}:gone:SERVER/LINK  string  tombstone of a link that said goodbye
-//	oort:{m:MID}                   hash    "KEY LINK SERVER" → Unix seconds: hints
+//	oort:{b:BB}:k:KEY                  string  the session of KEY: the truth, or
+//	                                           the epoch of one that has just ended
+//	oort:{b:BB}:gone:SERVER/LINK:KEY   string  tombstone of a link that said goodbye
+//	oort:{b:BB}:at:SERVER              hash    roster: KEY → "mid link epoch", '' → digest
+//	oort:{m:MID}                       hash    "KEY LINK SERVER" → Unix seconds: hints
+//
+// BB is the bucket of KEY, of 256, in hexadecimal: the sessions of a bucket lie
+// in one slot, with the rosters that say which of them each comet has. So 256
+// slots hold everything, which spreads over as many masters as anybody has.
+//
 //	oort:{reg}:index               zset    servers by the time of their last renewal
 //	oort:{reg}:c:SERVER            string  the server's last renewal
 //	oort:{reg}:r:SERVER            string  its rooms
@@ -26,10 +32,18 @@
 // under each other. Hints are checked against the sessions when they are read,
 // and those that are wrong for a minute are removed.
 //
+// # What is lost is mended
+//
+// A roster and its digest change in the scripts that change sessions, in the
+// same slot: so a failover, which loses the last writes of some slots, and a
+// total loss take both back alike, and the digest still tells what is there. A
+// comet compares it with its own and has a bucket that differs restored; see
+// logic.Service.Mend.
+//
 // # How ghosts die
 //
 // Sessions and hints live for SessionTTL (30 days): links cost no traffic
-// while they live, so this must outlast any link. What a crashed comet leaves
+// while they live, but for a slow round of restoring that renews them. What a crashed comet leaves
 // behind counts as absent as soon as its lease ends, is overwritten by the next login of the
 // key, and ends with the TTL. Tombstones live for TombstoneTTL (60 s), longer
 // than a login can be under way. Renewals live for RecordTTL (10 min).

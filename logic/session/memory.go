@@ -7,6 +7,7 @@ import (
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/roster"
 )
 
 // Memory keeps sessions and leases in this process. It holds what a single
@@ -17,7 +18,8 @@ type Memory struct {
 	ttl   TTLs
 
 	mu       sync.Mutex // guards what follows
-	sessions map[ident.Key]entry
+	sessions [roster.Buckets]map[ident.Key]entry
+	digests  map[ident.Server]*roster.Digests // exact: changes with sessions
 	mids     map[int64]map[ident.Key]struct{} // exact: changes with sessions
 	last     uint64                           // the highest epoch that was issued
 	gone     map[linkID]struct{}
@@ -54,13 +56,17 @@ func NewMemory(ttl TTLs, clock func() time.Time) *Memory {
 	if clock == nil {
 		clock = time.Now
 	}
-	return &Memory{
+	m := &Memory{
 		clock: clock, ttl: ttl.withDefaults(),
-		sessions: make(map[ident.Key]entry),
-		mids:     make(map[int64]map[ident.Key]struct{}),
-		gone:     make(map[linkID]struct{}),
-		comets:   make(map[ident.Server]lease),
+		digests: make(map[ident.Server]*roster.Digests),
+		mids:    make(map[int64]map[ident.Key]struct{}),
+		gone:    make(map[linkID]struct{}),
+		comets:  make(map[ident.Server]lease),
 	}
+	for b := range m.sessions {
+		m.sessions[b] = make(map[ident.Key]entry)
+	}
+	return m
 }
 
 // Ready implements logic.Store.
@@ -86,25 +92,36 @@ func (m *Memory) connectLocked(login logic.Login, now time.Time) logic.LoginResu
 	if _, gone := m.gone[linkID{login.Key, login.Server, login.Link}]; gone {
 		return logic.LoginResult{Refused: true}
 	}
-	old, had := m.sessions[login.Key]
+	old, had := m.sessions[roster.Bucket(login.Key)][login.Key]
 	if had && old.Server == login.Server && old.Link == login.Link {
 		return logic.LoginResult{Epoch: old.Epoch, Loser: old.loser}
 	}
-	m.unindexLocked(old.Session)
-	next := entry{
-		Session: logic.Session{
-			Key: login.Key, Mid: login.Mid, Server: login.Server, Link: login.Link,
-			Epoch: max(m.last+1, uint64(now.UnixMicro()), login.Seen+1),
-		},
-		loser: old.Session,
+	next := logic.Session{
+		Key: login.Key, Mid: login.Mid, Server: login.Server, Link: login.Link, Platform: login.Platform,
+		Epoch: max(m.last+1, uint64(now.UnixMicro()), login.Seen+1),
 	}
-	m.last = next.Epoch
-	m.sessions[login.Key] = next
+	m.putLocked(old.Session, entry{Session: next, loser: old.Session})
+	return logic.LoginResult{Epoch: next.Epoch, Loser: old.Session}
+}
+
+// putLocked puts next in the place of old, which is the key's session now.
+func (m *Memory) putLocked(old logic.Session, next entry) {
+	m.unindexLocked(old)
+	m.last = max(m.last, next.Epoch)
+	m.sessions[roster.Bucket(next.Key)][next.Key] = next
 	m.indexLocked(next.Session)
-	return logic.LoginResult{Epoch: next.Epoch, Loser: next.loser}
+}
+
+// turnLocked puts a session into the digest of its server, or takes it out.
+func (m *Memory) turnLocked(s logic.Session) {
+	if m.digests[s.Server] == nil {
+		m.digests[s.Server] = new(roster.Digests)
+	}
+	m.digests[s.Server][roster.Bucket(s.Key)] ^= roster.Hash(s.Key, s.Mid, s.Link, s.Epoch)
 }
 
 func (m *Memory) indexLocked(s logic.Session) {
+	m.turnLocked(s)
 	if s.Mid <= 0 {
 		return
 	}
@@ -114,7 +131,12 @@ func (m *Memory) indexLocked(s logic.Session) {
 	m.mids[s.Mid][s.Key] = struct{}{}
 }
 
+// unindexLocked undoes indexLocked; it does nothing for no session.
 func (m *Memory) unindexLocked(s logic.Session) {
+	if !s.Present() {
+		return
+	}
+	m.turnLocked(s)
 	delete(m.mids[s.Mid], s.Key)
 	if len(m.mids[s.Mid]) == 0 {
 		delete(m.mids, s.Mid)
@@ -134,9 +156,10 @@ func (m *Memory) Disconnect(_ context.Context, sessions []logic.Session) []error
 }
 
 func (m *Memory) disconnectLocked(s logic.Session, now time.Time) {
-	old := m.sessions[s.Key].Session
+	bucket := m.sessions[roster.Bucket(s.Key)]
+	old := bucket[s.Key].Session
 	if old.Server == s.Server && old.Link == s.Link && (s.Epoch == 0 || s.Epoch == old.Epoch) {
-		delete(m.sessions, s.Key)
+		delete(bucket, s.Key)
 		m.unindexLocked(old)
 	}
 	id := linkID{s.Key, s.Server, s.Link}
@@ -162,7 +185,7 @@ func (m *Memory) ByKeys(_ context.Context, keys []ident.Key) ([]logic.Session, e
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, key := range keys {
-		sessions[i] = m.sessions[key].Session
+		sessions[i] = m.sessions[roster.Bucket(key)][key].Session
 	}
 	return sessions, nil
 }
@@ -174,7 +197,7 @@ func (m *Memory) ByMids(_ context.Context, mids []int64) ([][]logic.Session, err
 	defer m.mu.Unlock()
 	for i, mid := range mids {
 		for key := range m.mids[mid] {
-			lists[i] = append(lists[i], m.sessions[key].Session)
+			lists[i] = append(lists[i], m.sessions[roster.Bucket(key)][key].Session)
 		}
 	}
 	return lists, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -12,15 +13,21 @@ import (
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/roster"
 )
 
 // errStored: what is stored is none of ours.
 var errStored = errors.New("session: not a session")
 
-func sessionKey(key ident.Key) string { return "oort:{k:" + string(key) + "}" }
+func sessionKey(key ident.Key) string { return bucketKey(roster.Bucket(key)) + ":k:" + string(key) }
 
 func goneKey(key ident.Key, server ident.Server, link uint64) string {
-	return sessionKey(key) + ":gone:" + string(server) + "/" + strconv.FormatUint(link, 10)
+	return bucketKey(roster.Bucket(key)) + ":gone:" + string(server) + "/" + strconv.FormatUint(link, 10) + ":" + string(key)
+}
+
+// ofLink are the keys of the scripts that concern one link.
+func ofLink(key ident.Key, server ident.Server, link uint64) []string {
+	return []string{sessionKey(key), goneKey(key, server, link), rosterKey(roster.Bucket(key), server)}
 }
 
 // Connect implements logic.Store.
@@ -57,35 +64,47 @@ func (r *Redis) Connect(ctx context.Context, logins []logic.Login) []logic.Login
 func (r *Redis) connect(login logic.Login) command {
 	return command{
 		script: r.scripts.connect,
-		keys:   []string{sessionKey(login.Key), goneKey(login.Key, login.Server, login.Link)},
+		keys:   ofLink(login.Key, login.Server, login.Link),
 		args: []string{
 			strconv.FormatInt(login.Mid, 10), strconv.FormatUint(login.Link, 10), string(login.Server),
-			strconv.FormatUint(login.Seen, 10), millis(r.ttl.Session),
+			platformWord(login.Platform), strconv.FormatUint(login.Seen, 10), millis(r.ttl.Session),
+			string(login.Key), rosterKey(roster.Bucket(login.Key), ""),
 		},
 	}
 }
 
-// loginResult reads the replies to one login: those to its hint, of which none
-// may have failed, and that to the script.
+// loginResult reads the replies to one login.
 func loginResult(key ident.Key, replies []rueidis.RedisResult) logic.LoginResult {
+	session, loser, err := written(key, replies)
+	switch {
+	case errors.Is(err, errGone):
+		return logic.LoginResult{Refused: true}
+	case err != nil:
+		return logic.LoginResult{Err: err}
+	}
+	return logic.LoginResult{Epoch: session.Epoch, Loser: loser}
+}
+
+// errGone: the link has said goodbye.
+var errGone = errors.New("session: the link is gone")
+
+// written reads the replies to what writes one session: those to its hint, of
+// which none may have failed, and that to the script, which is who has the key.
+func written(key ident.Key, replies []rueidis.RedisResult) (session, loser logic.Session, err error) {
 	last := len(replies) - 1
 	for _, reply := range replies[:last] {
 		if err := reply.Error(); err != nil {
-			return logic.LoginResult{Err: fmt.Errorf("session: hint: %w", err)}
+			return session, loser, fmt.Errorf("session: hint: %w", err)
 		}
 	}
 	stored, err := replies[last].ToString()
 	if rueidis.IsRedisNil(err) {
-		return logic.LoginResult{Refused: true}
+		return session, loser, errGone
 	}
 	if err != nil {
-		return logic.LoginResult{Err: fmt.Errorf("session: connect: %w", err)}
+		return session, loser, fmt.Errorf("session: write: %w", err)
 	}
-	session, loser, err := parse(key, stored)
-	if err != nil {
-		return logic.LoginResult{Err: err}
-	}
-	return logic.LoginResult{Epoch: session.Epoch, Loser: loser}
+	return parse(key, stored)
 }
 
 // Disconnect implements logic.Store.
@@ -111,10 +130,10 @@ func (r *Redis) Disconnect(ctx context.Context, sessions []logic.Session) []erro
 func (r *Redis) disconnect(s logic.Session) command {
 	return command{
 		script: r.scripts.disconnect,
-		keys:   []string{sessionKey(s.Key), goneKey(s.Key, s.Server, s.Link)},
+		keys:   ofLink(s.Key, s.Server, s.Link),
 		args: []string{
 			strconv.FormatUint(s.Link, 10), string(s.Server),
-			strconv.FormatUint(s.Epoch, 10), millis(r.ttl.Tombstone),
+			strconv.FormatUint(s.Epoch, 10), millis(r.ttl.Tombstone), string(s.Key), millis(r.ttl.Session),
 		},
 	}
 }
@@ -151,23 +170,37 @@ func parse(key ident.Key, stored string) (session, loser logic.Session, err erro
 	if len(fields) == 1 {
 		return session, loser, nil
 	}
-	if len(fields) != 4 && len(fields) != 8 {
+	if len(fields) != 5 && len(fields) != 10 {
 		return session, loser, fmt.Errorf("%w: %d fields", errStored, len(fields))
 	}
-	if session, err = parseFour(key, fields[:4]); err == nil && len(fields) == 8 {
-		loser, err = parseFour(key, fields[4:])
+	if session, err = parseFive(key, fields[:5]); err == nil && len(fields) == 10 {
+		loser, err = parseFive(key, fields[5:])
 	}
 	return session, loser, err
 }
 
-func parseFour(key ident.Key, fields []string) (logic.Session, error) {
+func parseFive(key ident.Key, fields []string) (logic.Session, error) {
 	epoch, err1 := strconv.ParseUint(fields[0], 10, 64)
 	mid, err2 := strconv.ParseInt(fields[1], 10, 64)
 	link, err3 := strconv.ParseUint(fields[2], 10, 64)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	platform, err4 := parsePlatform(fields[4])
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return logic.Session{}, fmt.Errorf("%w: %q", errStored, fields)
 	}
-	return logic.Session{Key: key, Mid: mid, Server: ident.Server(fields[3]), Link: link, Epoch: epoch}, nil
+	return logic.Session{
+		Key: key, Mid: mid, Server: ident.Server(fields[3]), Link: link, Epoch: epoch, Platform: platform,
+	}, nil
+}
+
+// platformWord is a platform as one word that is never empty.
+func platformWord(platform string) string { return "p" + url.QueryEscape(platform) }
+
+func parsePlatform(word string) (string, error) {
+	escaped, ok := strings.CutPrefix(word, "p")
+	if !ok {
+		return "", errStored
+	}
+	return url.QueryUnescape(escaped)
 }
 
 func checkSeen(seen uint64) error {

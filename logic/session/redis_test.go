@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/oortim/oort/logic/session"
 	"github.com/oortim/oort/logic/session/sessiontest"
 	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/roster"
 )
 
 func login(s logic.Store, key ident.Key, mid int64, link uint64) logic.LoginResult {
@@ -168,8 +170,8 @@ func TestEverythingExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys, err := raw.Do(context.Background(), raw.B().Keys().Pattern("*").Build()).AsStrSlice()
-	if err != nil || len(keys) != 6 {
-		t.Fatalf("keys %q (%v), want six", keys, err)
+	if err != nil || len(keys) != 7 {
+		t.Fatalf("keys %q (%v), want seven", keys, err)
 	}
 	for _, key := range keys {
 		ttl, err := raw.Do(context.Background(), raw.B().Pttl().Key(key).Build()).AsInt64()
@@ -179,14 +181,99 @@ func TestEverythingExpires(t *testing.T) {
 	}
 }
 
+// TestPartLoss: one of three masters loses its data. The digests that differ then
+// are those of the buckets that lie there, and restoring these makes them whole;
+// hints by mid that lay there are back when all is restored.
+func TestPartLoss(t *testing.T) {
+	t.Parallel()
+	node := sessiontest.StartCluster(t)
+	r := open(t, session.RedisConfig{Addrs: []string{node.Addr}})
+	var own roster.Digests
+	var held [roster.Buckets][]logic.Session
+	var keys []ident.Key
+	for i := range 2000 {
+		s := logic.Session{Key: ident.Key(fmt.Sprint("k", i)), Mid: int64(1 + i%100), Server: "c1@1", Link: uint64(i + 1)}
+		s.Epoch = login(r, s.Key, s.Mid, s.Link).Epoch
+		b := roster.Bucket(s.Key)
+		own[b] ^= roster.Hash(s.Key, s.Mid, s.Link, s.Epoch)
+		held[b] = append(held[b], s)
+		keys = append(keys, s.Key)
+	}
+	flushNode(t, node)
+	differ := 0
+	for b, d := range digestsOf(t, r) {
+		if d == own[b] {
+			continue
+		}
+		if differ++; d != 0 {
+			t.Fatalf("bucket %d is lost in part", b)
+		}
+		for i, got := range r.Restore(context.Background(), held[b]) {
+			if got != (logic.RestoreResult{}) {
+				t.Fatalf("restore %+v: %+v", held[b][i], got)
+			}
+		}
+	}
+	if differ < 40 || differ > 130 {
+		t.Errorf("%d buckets of 256 were on one of three masters", differ)
+	}
+	if digestsOf(t, r) != own {
+		t.Error("digests still differ")
+	}
+	sessions, err := r.ByKeys(context.Background(), keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range sessions {
+		if s.Link != uint64(i+1) {
+			t.Fatalf("%s is %+v", keys[i], s)
+		}
+	}
+	for b := range held {
+		for _, got := range r.Restore(context.Background(), held[b]) {
+			if got.Err != nil || got.Lost {
+				t.Fatalf("restore: %+v", got)
+			}
+		}
+	}
+	lists, err := r.ByMids(context.Background(), []int64{1, 50, 100})
+	if err != nil || len(lists[0]) != 20 || len(lists[1]) != 20 || len(lists[2]) != 20 {
+		t.Errorf("mids have %d, %d, %d sessions (%v), want 20 each", len(lists[0]), len(lists[1]), len(lists[2]), err)
+	}
+}
+
+func digestsOf(t *testing.T, r *session.Redis) roster.Digests {
+	t.Helper()
+	d, err := r.Digests(context.Background(), "c1@1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *d
+}
+
+func flushNode(t *testing.T, node *sessiontest.RedisServer) {
+	t.Helper()
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{node.Addr}, DisableCache: true, ForceSingleClient: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.Do(context.Background(), client.B().Flushall().Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestStrangeValue: what is no session is an error, not a session.
 func TestStrangeValue(t *testing.T) {
 	t.Parallel()
 	server := sessiontest.StartRedis(t)
 	r := open(t, session.RedisConfig{Addrs: []string{server.Addr}})
 	raw := dial(t, server)
-	for _, value := range []string{"", "1 2", "x 1 2 c1@1", "1 2 3 c1@1 4", "1 2 3 c1@1 4 5 6"} {
-		if err := raw.Do(context.Background(), raw.B().Set().Key("oort:{k:a}").Value(value).Build()).Error(); err != nil {
+	key := fmt.Sprintf("oort:{b:%02x}:k:a", roster.Bucket("a"))
+	for _, value := range []string{"", "1 2", "x 1 2 c1@1 p", "1 2 3 c1@1", "1 2 3 c1@1 x", "1 2 3 c1@1 p%", "1 2 3 c1@1 p 4", "1 2 3 c1@1 p 4 5 6 7"} {
+		if err := raw.Do(context.Background(), raw.B().Set().Key(key).Value(value).Build()).Error(); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := r.ByKeys(context.Background(), []ident.Key{"a"}); err == nil {

@@ -10,11 +10,17 @@ import (
 	"github.com/redis/rueidis"
 )
 
+//go:embed lua/roster.lua
+var rosterLua string
+
 //go:embed lua/connect.lua
 var connectLua string
 
 //go:embed lua/disconnect.lua
 var disconnectLua string
+
+//go:embed lua/restore.lua
+var restoreLua string
 
 //go:embed lua/renew.lua
 var renewLua string
@@ -31,10 +37,15 @@ func newScript(source string) script {
 }
 
 // scripts of a Redis.
-type scripts struct{ connect, disconnect, renew script }
+type scripts struct{ connect, disconnect, restore, renew script }
 
 func newScripts() scripts {
-	return scripts{connect: newScript(connectLua), disconnect: newScript(disconnectLua), renew: newScript(renewLua)}
+	return scripts{
+		connect:    newScript(rosterLua + connectLua),
+		disconnect: newScript(rosterLua + disconnectLua),
+		restore:    newScript(rosterLua + restoreLua),
+		renew:      newScript(renewLua),
+	}
 }
 
 // command is a Redis command, or a script, that touches one slot.

@@ -360,6 +360,8 @@ type Connected struct {
 	HeartbeatMs uint32 `protobuf:"varint,10,opt,name=heartbeat_ms,json=heartbeatMs,proto3" json:"heartbeat_ms,omitempty"`
 	// Advice when the status is not OK, in milliseconds.
 	RetryMs uint32 `protobuf:"varint,11,opt,name=retry_ms,json=retryMs,proto3" json:"retry_ms,omitempty"`
+	// What the client said of its device; for when the session is restored.
+	Platform string `protobuf:"bytes,14,opt,name=platform,proto3" json:"platform,omitempty"`
 	// If rooms_limited, the link may join only rooms that one of room_patterns
 	// matches (ident.RoomPattern); room is one of them, or empty. The comet checks
 	// each change of room against them.
@@ -474,6 +476,13 @@ func (x *Connected) GetRetryMs() uint32 {
 		return x.RetryMs
 	}
 	return 0
+}
+
+func (x *Connected) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
 }
 
 func (x *Connected) GetRoomsLimited() bool {
@@ -637,6 +646,9 @@ type RenewReply struct {
 	// Logic believes what clients say of themselves. A comet that strangers can
 	// reach must not serve then.
 	TrustsClients bool `protobuf:"varint,3,opt,name=trusts_clients,json=trustsClients,proto3" json:"trusts_clients,omitempty"`
+	// What is stored of this comet's sessions: a digest a bucket of keys, see
+	// package roster. Empty: not known now.
+	Digests       []uint64 `protobuf:"fixed64,4,rep,packed,name=digests,proto3" json:"digests,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -692,6 +704,218 @@ func (x *RenewReply) GetTrustsClients() bool {
 	return false
 }
 
+func (x *RenewReply) GetDigests() []uint64 {
+	if x != nil {
+		return x.Digests
+	}
+	return nil
+}
+
+type MendRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Server string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
+	// Buckets of keys, below 256.
+	Buckets []uint32 `protobuf:"varint,2,rep,packed,name=buckets,proto3" json:"buckets,omitempty"`
+	// All links that the comet holds in these buckets, and no others.
+	Held          []*Held `protobuf:"bytes,3,rep,name=held,proto3" json:"held,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MendRequest) Reset() {
+	*x = MendRequest{}
+	mi := &file_proto_logicpb_logic_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MendRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MendRequest) ProtoMessage() {}
+
+func (x *MendRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_logicpb_logic_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MendRequest.ProtoReflect.Descriptor instead.
+func (*MendRequest) Descriptor() ([]byte, []int) {
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *MendRequest) GetServer() string {
+	if x != nil {
+		return x.Server
+	}
+	return ""
+}
+
+func (x *MendRequest) GetBuckets() []uint32 {
+	if x != nil {
+		return x.Buckets
+	}
+	return nil
+}
+
+func (x *MendRequest) GetHeld() []*Held {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+// Held is one link that has a session.
+type Held struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Link  uint64                 `protobuf:"varint,1,opt,name=link,proto3" json:"link,omitempty"`
+	Key   string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	Mid   int64                  `protobuf:"varint,3,opt,name=mid,proto3" json:"mid,omitempty"`
+	Epoch uint64                 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Empty: not known.
+	Platform      string `protobuf:"bytes,5,opt,name=platform,proto3" json:"platform,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Held) Reset() {
+	*x = Held{}
+	mi := &file_proto_logicpb_logic_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Held) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Held) ProtoMessage() {}
+
+func (x *Held) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_logicpb_logic_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Held.ProtoReflect.Descriptor instead.
+func (*Held) Descriptor() ([]byte, []int) {
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Held) GetLink() uint64 {
+	if x != nil {
+		return x.Link
+	}
+	return 0
+}
+
+func (x *Held) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *Held) GetMid() int64 {
+	if x != nil {
+		return x.Mid
+	}
+	return 0
+}
+
+func (x *Held) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Held) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+type MendReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Links of the request that lost their key: the comet closes them.
+	Lost []*Held `protobuf:"bytes,1,rep,name=lost,proto3" json:"lost,omitempty"`
+	// Sessions that are stored for this comet and were not in the request: the
+	// comet gives back those that it does not know.
+	Strangers []*Held `protobuf:"bytes,2,rep,name=strangers,proto3" json:"strangers,omitempty"`
+	// How many links of the request had no session and have one again: the store
+	// has lost writes, and perhaps others that no digest shows.
+	Missing       uint32 `protobuf:"varint,3,opt,name=missing,proto3" json:"missing,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MendReply) Reset() {
+	*x = MendReply{}
+	mi := &file_proto_logicpb_logic_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MendReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MendReply) ProtoMessage() {}
+
+func (x *MendReply) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_logicpb_logic_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MendReply.ProtoReflect.Descriptor instead.
+func (*MendReply) Descriptor() ([]byte, []int) {
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *MendReply) GetLost() []*Held {
+	if x != nil {
+		return x.Lost
+	}
+	return nil
+}
+
+func (x *MendReply) GetStrangers() []*Held {
+	if x != nil {
+		return x.Strangers
+	}
+	return nil
+}
+
+func (x *MendReply) GetMissing() uint32 {
+	if x != nil {
+		return x.Missing
+	}
+	return 0
+}
+
 type LeaveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Server        string                 `protobuf:"bytes,1,opt,name=server,proto3" json:"server,omitempty"`
@@ -701,7 +925,7 @@ type LeaveRequest struct {
 
 func (x *LeaveRequest) Reset() {
 	*x = LeaveRequest{}
-	mi := &file_proto_logicpb_logic_proto_msgTypes[7]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -713,7 +937,7 @@ func (x *LeaveRequest) String() string {
 func (*LeaveRequest) ProtoMessage() {}
 
 func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_logicpb_logic_proto_msgTypes[7]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -726,7 +950,7 @@ func (x *LeaveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveRequest.ProtoReflect.Descriptor instead.
 func (*LeaveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{7}
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LeaveRequest) GetServer() string {
@@ -744,7 +968,7 @@ type LeaveReply struct {
 
 func (x *LeaveReply) Reset() {
 	*x = LeaveReply{}
-	mi := &file_proto_logicpb_logic_proto_msgTypes[8]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +980,7 @@ func (x *LeaveReply) String() string {
 func (*LeaveReply) ProtoMessage() {}
 
 func (x *LeaveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_logicpb_logic_proto_msgTypes[8]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +993,7 @@ func (x *LeaveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaveReply.ProtoReflect.Descriptor instead.
 func (*LeaveReply) Descriptor() ([]byte, []int) {
-	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{8}
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{11}
 }
 
 type ReceiveRequest struct {
@@ -786,7 +1010,7 @@ type ReceiveRequest struct {
 
 func (x *ReceiveRequest) Reset() {
 	*x = ReceiveRequest{}
-	mi := &file_proto_logicpb_logic_proto_msgTypes[9]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -798,7 +1022,7 @@ func (x *ReceiveRequest) String() string {
 func (*ReceiveRequest) ProtoMessage() {}
 
 func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_logicpb_logic_proto_msgTypes[9]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -811,7 +1035,7 @@ func (x *ReceiveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveRequest.ProtoReflect.Descriptor instead.
 func (*ReceiveRequest) Descriptor() ([]byte, []int) {
-	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{9}
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReceiveRequest) GetServer() string {
@@ -866,7 +1090,7 @@ type ReceiveReply struct {
 
 func (x *ReceiveReply) Reset() {
 	*x = ReceiveReply{}
-	mi := &file_proto_logicpb_logic_proto_msgTypes[10]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1102,7 @@ func (x *ReceiveReply) String() string {
 func (*ReceiveReply) ProtoMessage() {}
 
 func (x *ReceiveReply) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_logicpb_logic_proto_msgTypes[10]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1115,7 @@ func (x *ReceiveReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReceiveReply.ProtoReflect.Descriptor instead.
 func (*ReceiveReply) Descriptor() ([]byte, []int) {
-	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{10}
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReceiveReply) GetBody() []byte {
@@ -909,7 +1133,7 @@ type CometsRequest struct {
 
 func (x *CometsRequest) Reset() {
 	*x = CometsRequest{}
-	mi := &file_proto_logicpb_logic_proto_msgTypes[11]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -921,7 +1145,7 @@ func (x *CometsRequest) String() string {
 func (*CometsRequest) ProtoMessage() {}
 
 func (x *CometsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_logicpb_logic_proto_msgTypes[11]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -934,7 +1158,7 @@ func (x *CometsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CometsRequest.ProtoReflect.Descriptor instead.
 func (*CometsRequest) Descriptor() ([]byte, []int) {
-	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{11}
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{14}
 }
 
 type CometsReply struct {
@@ -946,7 +1170,7 @@ type CometsReply struct {
 
 func (x *CometsReply) Reset() {
 	*x = CometsReply{}
-	mi := &file_proto_logicpb_logic_proto_msgTypes[12]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1182,7 @@ func (x *CometsReply) String() string {
 func (*CometsReply) ProtoMessage() {}
 
 func (x *CometsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_logicpb_logic_proto_msgTypes[12]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1195,7 @@ func (x *CometsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CometsReply.ProtoReflect.Descriptor instead.
 func (*CometsReply) Descriptor() ([]byte, []int) {
-	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{12}
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CometsReply) GetComets() []*CometInfo {
@@ -992,7 +1216,7 @@ type CometInfo struct {
 
 func (x *CometInfo) Reset() {
 	*x = CometInfo{}
-	mi := &file_proto_logicpb_logic_proto_msgTypes[13]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1004,7 +1228,7 @@ func (x *CometInfo) String() string {
 func (*CometInfo) ProtoMessage() {}
 
 func (x *CometInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_proto_logicpb_logic_proto_msgTypes[13]
+	mi := &file_proto_logicpb_logic_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1017,7 +1241,7 @@ func (x *CometInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CometInfo.ProtoReflect.Descriptor instead.
 func (*CometInfo) Descriptor() ([]byte, []int) {
-	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{13}
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CometInfo) GetServer() string {
@@ -1065,7 +1289,7 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\"l\n" +
 	"\x0eSessionResults\x126\n" +
 	"\tconnected\x18\x01 \x03(\v2\x18.oort.logic.v1.ConnectedR\tconnected\x12\"\n" +
-	"\fdisconnected\x18\x02 \x01(\rR\fdisconnected\"\xf9\x02\n" +
+	"\fdisconnected\x18\x02 \x01(\rR\fdisconnected\"\x95\x03\n" +
 	"\tConnected\x12\x12\n" +
 	"\x04link\x18\x01 \x01(\x04R\x04link\x12-\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x15.oort.logic.v1.StatusR\x06status\x12\x18\n" +
@@ -1079,7 +1303,8 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12!\n" +
 	"\fheartbeat_ms\x18\n" +
 	" \x01(\rR\vheartbeatMs\x12\x19\n" +
-	"\bretry_ms\x18\v \x01(\rR\aretryMs\x12#\n" +
+	"\bretry_ms\x18\v \x01(\rR\aretryMs\x12\x1a\n" +
+	"\bplatform\x18\x0e \x01(\tR\bplatform\x12#\n" +
 	"\rrooms_limited\x18\x14 \x01(\bR\froomsLimited\x12#\n" +
 	"\rroom_patterns\x18\x15 \x03(\tR\froomPatterns\"\xa4\x03\n" +
 	"\fRenewRequest\x12\x16\n" +
@@ -1099,16 +1324,31 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\n" +
 	"RoomsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xc4\x01\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xde\x01\n" +
 	"\n" +
 	"RenewReply\x12:\n" +
 	"\x05rooms\x18\x01 \x03(\v2$.oort.logic.v1.RenewReply.RoomsEntryR\x05rooms\x12\x19\n" +
 	"\blease_ms\x18\x02 \x01(\rR\aleaseMs\x12%\n" +
-	"\x0etrusts_clients\x18\x03 \x01(\bR\rtrustsClients\x1a8\n" +
+	"\x0etrusts_clients\x18\x03 \x01(\bR\rtrustsClients\x12\x18\n" +
+	"\adigests\x18\x04 \x03(\x06R\adigests\x1a8\n" +
 	"\n" +
 	"RoomsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"&\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"h\n" +
+	"\vMendRequest\x12\x16\n" +
+	"\x06server\x18\x01 \x01(\tR\x06server\x12\x18\n" +
+	"\abuckets\x18\x02 \x03(\rR\abuckets\x12'\n" +
+	"\x04held\x18\x03 \x03(\v2\x13.oort.logic.v1.HeldR\x04held\"p\n" +
+	"\x04Held\x12\x12\n" +
+	"\x04link\x18\x01 \x01(\x04R\x04link\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x10\n" +
+	"\x03mid\x18\x03 \x01(\x03R\x03mid\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1a\n" +
+	"\bplatform\x18\x05 \x01(\tR\bplatform\"\x81\x01\n" +
+	"\tMendReply\x12'\n" +
+	"\x04lost\x18\x01 \x03(\v2\x13.oort.logic.v1.HeldR\x04lost\x121\n" +
+	"\tstrangers\x18\x02 \x03(\v2\x13.oort.logic.v1.HeldR\tstrangers\x12\x18\n" +
+	"\amissing\x18\x03 \x01(\rR\amissing\"&\n" +
 	"\fLeaveRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\"\f\n" +
 	"\n" +
@@ -1133,10 +1373,11 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\tSTATUS_OK\x10\x00\x12\x11\n" +
 	"\rSTATUS_DENIED\x10\x01\x12\x12\n" +
 	"\x0eSTATUS_INVALID\x10\x02\x12\x16\n" +
-	"\x12STATUS_UNAVAILABLE\x10\x032\xe0\x02\n" +
+	"\x12STATUS_UNAVAILABLE\x10\x032\x9e\x03\n" +
 	"\x05Logic\x12J\n" +
 	"\bSessions\x12\x1b.oort.logic.v1.SessionBatch\x1a\x1d.oort.logic.v1.SessionResults(\x010\x01\x12?\n" +
-	"\x05Renew\x12\x1b.oort.logic.v1.RenewRequest\x1a\x19.oort.logic.v1.RenewReply\x12?\n" +
+	"\x05Renew\x12\x1b.oort.logic.v1.RenewRequest\x1a\x19.oort.logic.v1.RenewReply\x12<\n" +
+	"\x04Mend\x12\x1a.oort.logic.v1.MendRequest\x1a\x18.oort.logic.v1.MendReply\x12?\n" +
 	"\x05Leave\x12\x1b.oort.logic.v1.LeaveRequest\x1a\x19.oort.logic.v1.LeaveReply\x12E\n" +
 	"\aReceive\x12\x1d.oort.logic.v1.ReceiveRequest\x1a\x1b.oort.logic.v1.ReceiveReply\x12B\n" +
 	"\x06Comets\x12\x1c.oort.logic.v1.CometsRequest\x1a\x1a.oort.logic.v1.CometsReplyB&Z$github.com/oortim/oort/proto/logicpbb\x06proto3"
@@ -1154,7 +1395,7 @@ func file_proto_logicpb_logic_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_logicpb_logic_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_logicpb_logic_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_proto_logicpb_logic_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_proto_logicpb_logic_proto_goTypes = []any{
 	(Status)(0),            // 0: oort.logic.v1.Status
 	(*SessionBatch)(nil),   // 1: oort.logic.v1.SessionBatch
@@ -1164,39 +1405,47 @@ var file_proto_logicpb_logic_proto_goTypes = []any{
 	(*Connected)(nil),      // 5: oort.logic.v1.Connected
 	(*RenewRequest)(nil),   // 6: oort.logic.v1.RenewRequest
 	(*RenewReply)(nil),     // 7: oort.logic.v1.RenewReply
-	(*LeaveRequest)(nil),   // 8: oort.logic.v1.LeaveRequest
-	(*LeaveReply)(nil),     // 9: oort.logic.v1.LeaveReply
-	(*ReceiveRequest)(nil), // 10: oort.logic.v1.ReceiveRequest
-	(*ReceiveReply)(nil),   // 11: oort.logic.v1.ReceiveReply
-	(*CometsRequest)(nil),  // 12: oort.logic.v1.CometsRequest
-	(*CometsReply)(nil),    // 13: oort.logic.v1.CometsReply
-	(*CometInfo)(nil),      // 14: oort.logic.v1.CometInfo
-	nil,                    // 15: oort.logic.v1.RenewRequest.RoomsEntry
-	nil,                    // 16: oort.logic.v1.RenewReply.RoomsEntry
+	(*MendRequest)(nil),    // 8: oort.logic.v1.MendRequest
+	(*Held)(nil),           // 9: oort.logic.v1.Held
+	(*MendReply)(nil),      // 10: oort.logic.v1.MendReply
+	(*LeaveRequest)(nil),   // 11: oort.logic.v1.LeaveRequest
+	(*LeaveReply)(nil),     // 12: oort.logic.v1.LeaveReply
+	(*ReceiveRequest)(nil), // 13: oort.logic.v1.ReceiveRequest
+	(*ReceiveReply)(nil),   // 14: oort.logic.v1.ReceiveReply
+	(*CometsRequest)(nil),  // 15: oort.logic.v1.CometsRequest
+	(*CometsReply)(nil),    // 16: oort.logic.v1.CometsReply
+	(*CometInfo)(nil),      // 17: oort.logic.v1.CometInfo
+	nil,                    // 18: oort.logic.v1.RenewRequest.RoomsEntry
+	nil,                    // 19: oort.logic.v1.RenewReply.RoomsEntry
 }
 var file_proto_logicpb_logic_proto_depIdxs = []int32{
 	2,  // 0: oort.logic.v1.SessionBatch.connects:type_name -> oort.logic.v1.Connect
 	3,  // 1: oort.logic.v1.SessionBatch.disconnects:type_name -> oort.logic.v1.Disconnect
 	5,  // 2: oort.logic.v1.SessionResults.connected:type_name -> oort.logic.v1.Connected
 	0,  // 3: oort.logic.v1.Connected.status:type_name -> oort.logic.v1.Status
-	15, // 4: oort.logic.v1.RenewRequest.rooms:type_name -> oort.logic.v1.RenewRequest.RoomsEntry
-	16, // 5: oort.logic.v1.RenewReply.rooms:type_name -> oort.logic.v1.RenewReply.RoomsEntry
-	14, // 6: oort.logic.v1.CometsReply.comets:type_name -> oort.logic.v1.CometInfo
-	1,  // 7: oort.logic.v1.Logic.Sessions:input_type -> oort.logic.v1.SessionBatch
-	6,  // 8: oort.logic.v1.Logic.Renew:input_type -> oort.logic.v1.RenewRequest
-	8,  // 9: oort.logic.v1.Logic.Leave:input_type -> oort.logic.v1.LeaveRequest
-	10, // 10: oort.logic.v1.Logic.Receive:input_type -> oort.logic.v1.ReceiveRequest
-	12, // 11: oort.logic.v1.Logic.Comets:input_type -> oort.logic.v1.CometsRequest
-	4,  // 12: oort.logic.v1.Logic.Sessions:output_type -> oort.logic.v1.SessionResults
-	7,  // 13: oort.logic.v1.Logic.Renew:output_type -> oort.logic.v1.RenewReply
-	9,  // 14: oort.logic.v1.Logic.Leave:output_type -> oort.logic.v1.LeaveReply
-	11, // 15: oort.logic.v1.Logic.Receive:output_type -> oort.logic.v1.ReceiveReply
-	13, // 16: oort.logic.v1.Logic.Comets:output_type -> oort.logic.v1.CometsReply
-	12, // [12:17] is the sub-list for method output_type
-	7,  // [7:12] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	18, // 4: oort.logic.v1.RenewRequest.rooms:type_name -> oort.logic.v1.RenewRequest.RoomsEntry
+	19, // 5: oort.logic.v1.RenewReply.rooms:type_name -> oort.logic.v1.RenewReply.RoomsEntry
+	9,  // 6: oort.logic.v1.MendRequest.held:type_name -> oort.logic.v1.Held
+	9,  // 7: oort.logic.v1.MendReply.lost:type_name -> oort.logic.v1.Held
+	9,  // 8: oort.logic.v1.MendReply.strangers:type_name -> oort.logic.v1.Held
+	17, // 9: oort.logic.v1.CometsReply.comets:type_name -> oort.logic.v1.CometInfo
+	1,  // 10: oort.logic.v1.Logic.Sessions:input_type -> oort.logic.v1.SessionBatch
+	6,  // 11: oort.logic.v1.Logic.Renew:input_type -> oort.logic.v1.RenewRequest
+	8,  // 12: oort.logic.v1.Logic.Mend:input_type -> oort.logic.v1.MendRequest
+	11, // 13: oort.logic.v1.Logic.Leave:input_type -> oort.logic.v1.LeaveRequest
+	13, // 14: oort.logic.v1.Logic.Receive:input_type -> oort.logic.v1.ReceiveRequest
+	15, // 15: oort.logic.v1.Logic.Comets:input_type -> oort.logic.v1.CometsRequest
+	4,  // 16: oort.logic.v1.Logic.Sessions:output_type -> oort.logic.v1.SessionResults
+	7,  // 17: oort.logic.v1.Logic.Renew:output_type -> oort.logic.v1.RenewReply
+	10, // 18: oort.logic.v1.Logic.Mend:output_type -> oort.logic.v1.MendReply
+	12, // 19: oort.logic.v1.Logic.Leave:output_type -> oort.logic.v1.LeaveReply
+	14, // 20: oort.logic.v1.Logic.Receive:output_type -> oort.logic.v1.ReceiveReply
+	16, // 21: oort.logic.v1.Logic.Comets:output_type -> oort.logic.v1.CometsReply
+	16, // [16:22] is the sub-list for method output_type
+	10, // [10:16] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_proto_logicpb_logic_proto_init() }
@@ -1210,7 +1459,7 @@ func file_proto_logicpb_logic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_logicpb_logic_proto_rawDesc), len(file_proto_logicpb_logic_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

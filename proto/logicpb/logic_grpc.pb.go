@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Logic_Sessions_FullMethodName = "/oort.logic.v1.Logic/Sessions"
 	Logic_Renew_FullMethodName    = "/oort.logic.v1.Logic/Renew"
+	Logic_Mend_FullMethodName     = "/oort.logic.v1.Logic/Mend"
 	Logic_Leave_FullMethodName    = "/oort.logic.v1.Logic/Leave"
 	Logic_Receive_FullMethodName  = "/oort.logic.v1.Logic/Receive"
 	Logic_Comets_FullMethodName   = "/oort.logic.v1.Logic/Comets"
@@ -39,6 +40,9 @@ type LogicClient interface {
 	Sessions(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SessionBatch, SessionResults], error)
 	// Renew renews the comet's lease and exchanges room counts.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewReply, error)
+	// Mend compares what a comet holds in some buckets of keys with the sessions
+	// that are stored, restores those that are missing, and says what is wrong.
+	Mend(ctx context.Context, in *MendRequest, opts ...grpc.CallOption) (*MendReply, error)
 	// Leave gives the lease back at an orderly end.
 	Leave(ctx context.Context, in *LeaveRequest, opts ...grpc.CallOption) (*LeaveReply, error)
 	// Receive hands a client's message (op 4) on.
@@ -72,6 +76,16 @@ func (c *logicClient) Renew(ctx context.Context, in *RenewRequest, opts ...grpc.
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RenewReply)
 	err := c.cc.Invoke(ctx, Logic_Renew_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *logicClient) Mend(ctx context.Context, in *MendRequest, opts ...grpc.CallOption) (*MendReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MendReply)
+	err := c.cc.Invoke(ctx, Logic_Mend_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +133,9 @@ type LogicServer interface {
 	Sessions(grpc.BidiStreamingServer[SessionBatch, SessionResults]) error
 	// Renew renews the comet's lease and exchanges room counts.
 	Renew(context.Context, *RenewRequest) (*RenewReply, error)
+	// Mend compares what a comet holds in some buckets of keys with the sessions
+	// that are stored, restores those that are missing, and says what is wrong.
+	Mend(context.Context, *MendRequest) (*MendReply, error)
 	// Leave gives the lease back at an orderly end.
 	Leave(context.Context, *LeaveRequest) (*LeaveReply, error)
 	// Receive hands a client's message (op 4) on.
@@ -140,6 +157,9 @@ func (UnimplementedLogicServer) Sessions(grpc.BidiStreamingServer[SessionBatch, 
 }
 func (UnimplementedLogicServer) Renew(context.Context, *RenewRequest) (*RenewReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Renew not implemented")
+}
+func (UnimplementedLogicServer) Mend(context.Context, *MendRequest) (*MendReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Mend not implemented")
 }
 func (UnimplementedLogicServer) Leave(context.Context, *LeaveRequest) (*LeaveReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Leave not implemented")
@@ -192,6 +212,24 @@ func _Logic_Renew_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LogicServer).Renew(ctx, req.(*RenewRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Logic_Mend_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MendRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LogicServer).Mend(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Logic_Mend_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LogicServer).Mend(ctx, req.(*MendRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -260,6 +298,10 @@ var Logic_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Renew",
 			Handler:    _Logic_Renew_Handler,
+		},
+		{
+			MethodName: "Mend",
+			Handler:    _Logic_Mend_Handler,
 		},
 		{
 			MethodName: "Leave",

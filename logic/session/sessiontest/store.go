@@ -61,6 +61,7 @@ func Store(t *testing.T, b Backend) {
 			test.run(&storeTest{T: t, Store: b.Open(t), b: b, prefix: newPrefix()})
 		})
 	}
+	t.Run("restore", func(t *testing.T) { restore(t, b) })
 	t.Run("survivor", func(t *testing.T) { survivor(t, b) })
 	t.Run("history", func(t *testing.T) { history(t, b) })
 }

@@ -3,12 +3,14 @@ package sessiontest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/roster"
 )
 
 // survivor checks, for random interleavings of logins, repeated logins, kicks
@@ -23,7 +25,9 @@ func survivor(t *testing.T, b Backend) {
 		for i := range 3 {
 			m.keys = append(m.keys, prefix+ident.Key(fmt.Sprint("k", i)))
 		}
+		before := w0(rt, store)
 		rt.Repeat(map[string]func(*rapid.T){
+			"restore": m.restore,
 			"login":   m.login,
 			"repeat":  m.repeat,
 			"close":   m.close,
@@ -32,7 +36,24 @@ func survivor(t *testing.T, b Backend) {
 		})
 		m.settle()
 		m.check()
+		m.checkDigests(before)
 	})
+}
+
+// survivors are the comets of the world.
+var survivors = []ident.Server{"c1@1", "c2@1", "c2@2"}
+
+// w0 reads the digests of all comets, to which other tests have contributed.
+func w0(rt *rapid.T, store logic.Store) map[ident.Server]roster.Digests {
+	all := map[ident.Server]roster.Digests{}
+	for _, server := range survivors {
+		d, err := store.Digests(context.Background(), server)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		all[server] = *d
+	}
+	return all
 }
 
 // world is several comets, seen from above.
@@ -55,7 +76,7 @@ func (w *world) login(rt *rapid.T) {
 	w.last++
 	l := &link{open: true, Session: logic.Session{
 		Key: rapid.SampledFrom(w.keys).Draw(rt, "key"), Mid: 1, Link: w.last,
-		Server: rapid.SampledFrom([]ident.Server{"c1@1", "c2@1", "c2@2"}).Draw(rt, "server"),
+		Server: rapid.SampledFrom(survivors).Draw(rt, "server"),
 	}}
 	w.links[w.last] = l
 	w.connect(l)
@@ -106,6 +127,51 @@ func (w *world) pick(rt *rapid.T, open bool) *link {
 
 // repeat logs an open link in again, as after a broken stream.
 func (w *world) repeat(rt *rapid.T) { w.connect(w.pick(rt, true)) }
+
+// restore has an open link, or one whose goodbye is on its way, restored, as
+// from a list that a comet made a moment ago.
+func (w *world) restore(rt *rapid.T) {
+	var some []*link
+	for n := uint64(1); n <= w.last; n++ {
+		if l := w.links[n]; l.Epoch != 0 && (l.open || slices.Contains(w.late, l.Session)) {
+			some = append(some, l)
+		}
+	}
+	if len(some) == 0 {
+		rt.Skip("no such link")
+	}
+	l := rapid.SampledFrom(some).Draw(rt, "restored")
+	r := w.store.Restore(context.Background(), []logic.Session{l.Session})[0]
+	loser := w.links[r.Loser.Link]
+	switch {
+	case r.Err != nil:
+		rt.Fatal(r.Err)
+	case r.Lost && l.open:
+		rt.Fatalf("%+v lost, but nobody has its key after it", l.Session)
+	case r.Loser.Present() && loser.open:
+		rt.Fatalf("%+v was replaced by a link that is not later, %+v", loser.Session, l.Session)
+	}
+}
+
+// checkDigests compares the digests with what is stored under the world's keys.
+func (w *world) checkDigests(want map[ident.Server]roster.Digests) {
+	stored, err := w.store.ByKeys(context.Background(), w.keys)
+	if err != nil {
+		w.rt.Fatal(err)
+	}
+	for _, s := range stored {
+		if s.Present() {
+			d := want[s.Server]
+			d[roster.Bucket(s.Key)] ^= roster.Hash(s.Key, s.Mid, s.Link, s.Epoch)
+			want[s.Server] = d
+		}
+	}
+	for server, got := range w0(w.rt, w.store) {
+		if got != want[server] {
+			w.rt.Fatalf("digests of %s do not tell what is stored: %+v", server, stored)
+		}
+	}
+}
 
 func (w *world) close(rt *rapid.T) { w.shut(w.pick(rt, true)) }
 
