@@ -152,6 +152,25 @@ func (p *Part) WaitReady(ctx context.Context) error {
 	}
 }
 
+// Revive waits until the part serves, and starts it again as often as it ends
+// before, as a supervisor would: a part that starts while another is away may
+// give up.
+func (p *Part) Revive(ctx context.Context) error {
+	for {
+		err := p.WaitReady(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if err := p.Start(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 // Signal sends sig; to one that is gone, nothing.
 func (p *Part) Signal(sig syscall.Signal) error {
 	p.mu.Lock()

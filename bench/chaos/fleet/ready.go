@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 )
@@ -82,4 +83,13 @@ func readyz(admin string) func(context.Context) error {
 		}
 		return nil
 	}
+}
+
+// Check reports whether a binary can be run.
+func Check(binary string) error {
+	info, err := os.Stat(binary)
+	if err == nil && info.Mode()&0o111 == 0 {
+		err = fmt.Errorf("fleet: %q cannot be executed", binary)
+	}
+	return err
 }
