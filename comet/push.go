@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/oortim/oort/comet/room"
+	"github.com/oortim/oort/internal/fault"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/ident"
@@ -141,7 +142,7 @@ func (s *Server) route(p *pushpb.Push, parts []pushes) (o Outcome) {
 
 // again reports whether the pusher's own id came before for this target.
 func (s *Server) again(p *pushpb.Push, target string, now time.Time) bool {
-	if !p.OwnId {
+	if !p.OwnId || fault.On(fault.NoDedup) {
 		return false
 	}
 	var h maphash.Hash
@@ -263,6 +264,7 @@ func (b *bucket) deliver(part *pushes) {
 	for i := range part.list {
 		d := &part.list[i]
 		switch {
+		case d.room != "" && fault.On(fault.SilentDrop) && b.rng.IntN(50) == 0:
 		case d.room != "":
 			b.rooms.Push(d.room, d.msg)
 		case d.all:

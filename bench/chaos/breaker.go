@@ -12,6 +12,9 @@ import (
 	"github.com/oortim/oort/bench/chaos/proxy"
 )
 
+// starting is how young a part may be to give up because another is away.
+const starting = 15 * time.Second
+
 // comeback bounds how long a part may take to serve again.
 const comeback = 2 * time.Minute
 
@@ -95,7 +98,9 @@ func (b *breaker) ended(p *fleet.Part) bool {
 	}
 	at := b.clock()
 	b.events = append(b.events, history.Event{Part: p.Name, What: "ended by itself", From: at, To: at})
-	b.errs = append(b.errs, fmt.Errorf("%s ended by itself at %v", p.Name, at.Round(time.Millisecond)))
+	if p.Age() > starting {
+		b.errs = append(b.errs, fmt.Errorf("%s ended by itself at %v", p.Name, at.Round(time.Millisecond)))
+	}
 	return true
 }
 

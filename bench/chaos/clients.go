@@ -31,6 +31,7 @@ type crowd struct {
 	addrs  [][]string // by comet: its TCP and its WebSocket address
 	rooms  int
 	moving float64 // share of the clients that move, log in anew, and go
+	pace   time.Duration
 
 	joined atomic.Int64  // links there now
 	seen   atomic.Uint64 // messages
@@ -72,7 +73,7 @@ func (c *crowd) run(ctx context.Context, i int, rng *rand.Rand) {
 		}
 		wait := never
 		if moves {
-			wait = 2*time.Second + upTo(rng, 30*time.Second)
+			wait = c.pace/4 + upTo(rng, c.pace*3/2)
 		}
 		if !link.lives(ctx, wait) {
 			if ctx.Err() == nil {

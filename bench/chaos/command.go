@@ -36,6 +36,7 @@ type Command struct {
 	Rate     float64       `default:"100" help:"Pushes a second."`
 	Pushers  int           `default:"32" help:"Pushers; each waits for the answer to a push before its next."`
 	Moving   float64       `default:"0.3" help:"Share of the clients that change rooms, go and come back, and log in anew from elsewhere."`
+	Pace     time.Duration `default:"15s" help:"Time between two moves of such a client, on average."`
 	Logics   int           `default:"2" help:"Logics."`
 	Jobs     int           `default:"2" help:"Jobs."`
 	Comets   int           `default:"3" help:"Comets."`
@@ -62,12 +63,15 @@ type Config struct {
 	Command
 	Env  []string // for oort's processes
 	acts []act
+	// calm is how long pushes go on after everything serves again; quiet is how
+	// long nothing may arrive for what is under way to count as arrived.
+	calm, quiet time.Duration
 }
 
 // Validate refuses a run that could not mean anything.
 func (c *Command) Validate() error {
-	if c.Links < 2 || c.Rooms < 1 || c.Rate <= 0 || c.Pushers < 1 || c.Duration <= 0 || c.Every <= 0 {
-		return errors.New("--links must be 2 or more, --rooms, --rate, --pushers, --duration and --every more than 0")
+	if c.Links < 2 || c.Rooms < 1 || c.Rate <= 0 || c.Pushers < 1 || c.Duration <= 0 || c.Every <= 0 || c.Pace <= 0 {
+		return errors.New("--links must be 2 or more, --rooms, --rate, --pushers, --duration, --every and --pace more than 0")
 	}
 	return nil
 }
@@ -103,7 +107,7 @@ func (c *Command) Run(ctx context.Context, out io.Writer) error {
 
 // config fills in what was left open.
 func (c *Command) config() (cfg Config, err error) {
-	cfg.Command = *c
+	cfg.Command, cfg.calm, cfg.quiet = *c, 3*time.Second, 4*time.Second
 	if cfg.Seed == 0 {
 		cfg.Seed = rand.Uint64N(1e9)
 	}

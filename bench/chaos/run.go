@@ -19,11 +19,7 @@ import (
 
 // Times of the end of a run.
 const (
-	// calm is how long pushes go on after everything serves again.
-	calm = 3 * time.Second
-	// quiet is how long nothing may arrive for what is under way to count as
-	// arrived, and quietMost how long that is waited for.
-	quiet     = 4 * time.Second
+	// quietMost bounds the wait for Config.quiet.
 	quietMost = 90 * time.Second
 	// gather bounds the time until all clients are there at the start.
 	gather = time.Minute
@@ -102,7 +98,7 @@ func (r *run) close() {
 }
 
 func (r *run) run(ctx context.Context) (*history.Run, []error, error) {
-	r.crowd = &crowd{clock: r.clock, rooms: r.Rooms, moving: r.Moving}
+	r.crowd = &crowd{clock: r.clock, rooms: r.Rooms, moving: r.Moving, pace: r.Pace}
 	for i := range r.fleet.Comets() {
 		r.crowd.addrs = append(r.crowd.addrs, []string{r.fleet.CometTCP(i), r.fleet.CometWS(i)})
 	}
@@ -145,7 +141,7 @@ func (r *run) live(ctx context.Context) *history.Run {
 	}
 	r.breaker.run(ctx, r.acts)
 	sleep(ctx, r.Duration-(r.clock()-r.began()))
-	sleep(ctx, calm)
+	sleep(ctx, r.calm)
 	endPushing()
 	pushers.Wait()
 	r.tell("pushers have ended; waiting for what is under way")
@@ -193,7 +189,7 @@ func (r *run) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, quietMost)
 	defer cancel()
 	seen, since := r.crowd.seen.Load(), time.Now()
-	for ctx.Err() == nil && time.Since(since) < quiet {
+	for ctx.Err() == nil && time.Since(since) < r.quiet {
 		sleep(ctx, 50*time.Millisecond)
 		if now := r.crowd.seen.Load(); now != seen {
 			seen, since = now, time.Now()

@@ -6,8 +6,11 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"github.com/redis/rueidis"
+
+	"github.com/oortim/oort/internal/fault"
 )
 
 //go:embed lua/connect.lua
@@ -34,7 +37,16 @@ func newScript(source string) script {
 type scripts struct{ connect, disconnect, renew script }
 
 func newScripts() scripts {
-	return scripts{connect: newScript(connectLua), disconnect: newScript(disconnectLua), renew: newScript(renewLua)}
+	return scripts{connect: newScript(connectLua), disconnect: newScript(disconnectSource()), renew: newScript(renewLua)}
+}
+
+// disconnectSource is disconnectLua, unless a proof wants the defect.
+func disconnectSource() string {
+	if !fault.On(fault.DisconnectAny) {
+		return disconnectLua
+	}
+	const owner = "if link == ARGV[1] and server == ARGV[2] and (ARGV[3] == '0' or ARGV[3] == epoch) then"
+	return strings.Replace(disconnectLua, owner, "if epoch then", 1)
 }
 
 // command is a Redis command, or a script, that touches one slot.

@@ -46,6 +46,7 @@ type Part struct {
 	mu     sync.Mutex
 	cmd    *exec.Cmd     // guarded by mu; nil before the first start
 	exited chan struct{} // guarded by mu; closed when cmd has ended
+	begun  time.Time     // guarded by mu; of cmd
 }
 
 // Start starts the process; it does not wait until it serves. One that runs is
@@ -76,7 +77,7 @@ func (p *Part) Start() error {
 	if err := <-started; err != nil {
 		return fmt.Errorf("fleet: start %s: %w", p.Name, err)
 	}
-	p.cmd, p.exited = cmd, exited
+	p.cmd, p.exited, p.begun = cmd, exited, time.Now()
 	return nil
 }
 
@@ -130,6 +131,13 @@ func (p *Part) Pid() int {
 		return 0
 	}
 	return p.cmd.Process.Pid
+}
+
+// Age is how long ago the process was started.
+func (p *Part) Age() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.begun)
 }
 
 // WaitReady waits until the part serves; it fails if the process ends first.
