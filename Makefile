@@ -71,6 +71,14 @@ cluster: need ## Start redis, a Kafka, two logics, two jobs and three comets, an
 cluster-stop: ## Stop exactly what make cluster started.
 	$(GO) run ./deploy/cluster stop --dir $(CLUSTER_DIR)
 
+# What make chaos does; oort bench chaos --help has all of it.
+CHAOS ?= --links 2000 --rooms 50 --rate 500 --pushers 64 --duration 30m
+
+.PHONY: chaos
+chaos: need ## Break and mend a cluster as CHAOS says (half an hour), and judge what clients saw.
+	$(GO) build -o bin/oort . && $(GO) build -o bin/kfake ./deploy/kfake
+	bin/oort bench chaos --kafka-libs "$(KAFKA_LIBS)" $(CHAOS)
+
 .PHONY: kafka-libs
 kafka-libs: ## Bring Apache Kafka's jars into KAFKA_LIBS, by Maven; optional.
 	deploy/kafka-libs.sh "$(KAFKA_LIBS)"

@@ -3,6 +3,7 @@ package chaos
 import (
 	"bytes"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/oortim/oort/bench/chaos/check"
 )
@@ -36,14 +39,22 @@ func buildAndRun(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	if code := m.Run(); code != 0 {
+		return code
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // small is a cluster and a crowd that fit in a test.
 func small(t *testing.T) Config {
 	c := Config{
 		Command: Command{
-			Scenario: processes, Seed: 1, Duration: 6 * time.Second, Every: time.Second, Pace: 2 * time.Second,
+			Scenario: processes, Seed: 1, Duration: 4 * time.Second, Every: time.Second, Pace: 2 * time.Second,
 			Links: 50, Rooms: 3, Rate: 100, Pushers: 16, Moving: 0.3,
 			Logics: 1, Jobs: 1, Comets: 2,
 			Dir: t.TempDir(), Oort: oort, Kfake: kfake,
@@ -89,7 +100,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"commit-early", check.Missing, []act{
 			at(500*ms, "comet-1", pause, 4*time.Second), at(3000*ms, "job-1", kill, 100*ms),
-		}, nil},
+		}, func(c *Config) { c.Duration = 5 * time.Second }},
 		{"disconnect-any", check.Absent, nil, func(c *Config) { c.Moving, c.Pace, c.Rate = 1, 3*time.Second, 200 }},
 		{"round-robin", check.Order, []act{at(500*ms, "job-1", pause, 2*time.Second)}, nil},
 		{"silent-drop", check.Missing, nil, nil},
@@ -165,9 +176,11 @@ func TestReadCounts(t *testing.T) {
 oort_job_dropped_total{reason="slow"} 3
 oort_comet_messages_total{outcome="delivered"} 1e+06
 oort_comet_messages_total{outcome="shed"} 12
+oort_comet_messages_total{outcome="closed"} 8
+oort_job_dropped_total{reason="closed"} 2
 oort_job_links_total 9
 `))
-	if err != nil || !reflect.DeepEqual(counts, map[string]int{"slow": 3, "shed": 12}) {
+	if err != nil || !reflect.DeepEqual(counts, map[string]int{"slow": 3, "shed": 12, "closed": 2}) {
 		t.Errorf("%v, %v", counts, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,9 +32,13 @@ type look struct {
 	counts map[string]int
 }
 
-// dropped matches the counters of drops; what a comet counts as closed or left
-// is of links that went, and explains nothing.
+// dropped matches the counters of drops.
 var dropped = regexp.MustCompile(`^(?:oort_job_dropped_total\{reason|oort_comet_messages_total\{outcome)="(\w+)"\} ([0-9.e+]+)$`)
+
+// ofGone reports whether a counter is of links that went, which explains nothing.
+func ofGone(line, reason string) bool {
+	return strings.HasPrefix(line, "oort_comet_") && (reason == "closed" || reason == "left")
+}
 
 func newBooks(clock func() time.Duration) *books {
 	return &books{clock: clock, looks: map[string]look{}}
@@ -80,7 +85,7 @@ func readCounts(r io.Reader) (map[string]int, error) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		m := dropped.FindStringSubmatch(lines.Text())
-		if m == nil || m[1] == "delivered" {
+		if m == nil || m[1] == "delivered" || ofGone(lines.Text(), m[1]) {
 			continue
 		}
 		n, err := strconv.ParseFloat(m[2], 64)

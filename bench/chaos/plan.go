@@ -65,13 +65,12 @@ func draw(rng *rand.Rand, choices []choice) choice {
 	for _, c := range choices {
 		sum += c.weight
 	}
-	n := rng.IntN(sum)
-	for _, c := range choices {
-		if n -= c.weight; n < 0 {
-			return c
-		}
+	n, i := rng.IntN(sum), 0
+	for n >= choices[i].weight {
+		n -= choices[i].weight
+		i++
 	}
-	panic("unreachable: weights add up to sum")
+	return choices[i]
 }
 
 // scenario is what kind of chaos.

@@ -49,6 +49,13 @@ func (p *pushers) addLogic(name, url string) {
 	p.apis = append(p.apis, &push.Client{API: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}})
 }
 
+// close ends the connections that are kept.
+func (p *pushers) close() {
+	for _, api := range p.apis {
+		api.HTTP.CloseIdleConnections()
+	}
+}
+
 // push pushes at rate (a second) until ctx is over. A push that was begun is
 // brought to its end.
 func (p *pushers) push(ctx context.Context, pusher int, rate float64, rng *rand.Rand) {

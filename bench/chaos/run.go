@@ -90,7 +90,7 @@ func (r *run) open(ctx context.Context) error {
 
 func (r *run) close() {
 	if r.fleet != nil {
-		r.fleet.Stop()
+		r.fleet.Kill()
 	}
 	for _, p := range r.proxies {
 		p.Close()
@@ -115,6 +115,7 @@ func (r *run) run(ctx context.Context) (*history.Run, []error, error) {
 	watchers.Go(func() { r.books.run(watching, r.fleet.Parts) })
 	watchers.Go(func() { r.progress(watching) })
 	h := r.live(ctx)
+	r.pushers.close()
 	stopWatching()
 	watchers.Wait()
 	if h == nil {

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 )
 
@@ -15,11 +14,8 @@ func (f *Fleet) apache() *Part {
 	classes := filepath.Join(f.o.KafkaLibs, "*")
 	start := fmt.Sprintf(`test -e %[1]s/meta.properties || java -cp '%[3]s' kafka.tools.StorageTool format -t b29ydC1ib3J0LWNsdXN0ZQ -c %[2]s
 exec java -Xmx512m -cp '%[3]s' kafka.Kafka %[2]s`, dir, properties, classes)
-	// Written at layout, since it depends on nothing else; an error is told by
-	// Kafka, which does not find the file.
-	_ = os.MkdirAll(f.o.Dir, 0o755)
-	_ = os.WriteFile(properties, []byte(f.apacheProperties(dir)), 0o644)
-	return &Part{Name: "kafka", Kind: Kafka, Ready: dials(f.KafkaAddr()), makes: dir, argv: []string{"/bin/sh", "-c", start}}
+	return &Part{Name: "kafka", Kind: Kafka, Ready: dials(f.KafkaAddr()), makes: dir, file: properties, text: f.apacheProperties(dir),
+		argv: []string{"/bin/sh", "-c", start}}
 }
 
 func (f *Fleet) apacheProperties(dir string) string {

@@ -41,6 +41,8 @@ type Part struct {
 	env   []string // immutable
 	log   string   // immutable; file that its output is appended to
 	makes string   // immutable; directory to make before the start
+	file  string   // immutable; file to write before the start, with text
+	text  string   // immutable
 	stay  bool     // immutable; it outlives this process
 
 	mu     sync.Mutex
@@ -57,10 +59,8 @@ func (p *Part) Start() error {
 	if p.runningLocked() {
 		return nil
 	}
-	if p.makes != "" {
-		if err := os.MkdirAll(p.makes, 0o755); err != nil {
-			return fmt.Errorf("fleet: %s: %w", p.Name, err)
-		}
+	if err := p.prepare(); err != nil {
+		return fmt.Errorf("fleet: %s: %w", p.Name, err)
 	}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -79,6 +79,18 @@ func (p *Part) Start() error {
 	}
 	p.cmd, p.exited, p.begun = cmd, exited, time.Now()
 	return nil
+}
+
+func (p *Part) prepare() error {
+	if p.makes != "" {
+		if err := os.MkdirAll(p.makes, 0o755); err != nil {
+			return err
+		}
+	}
+	if p.file == "" {
+		return nil
+	}
+	return os.WriteFile(p.file, []byte(p.text), 0o644)
 }
 
 // run keeps the thread that started cmd until it ends: Linux sends the signal
