@@ -70,6 +70,7 @@ func small(t *testing.T) Config {
 
 // Job and logic are killed and paused, and what is promised holds.
 func TestShort(t *testing.T) {
+	t.Parallel()
 	c := small(t)
 	c.Duration, c.Logics, c.Jobs = 12*time.Second, 2, 2
 	c.quiet = 4 * time.Second
@@ -90,6 +91,7 @@ func TestShort(t *testing.T) {
 // Each of these defects is found by the rule that it breaks: so the rules, the
 // clients and the pushers see what they are there to see.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	at := func(at time.Duration, part, what string, last time.Duration) act { return act{at, part, what, last} }
 	const ms = time.Millisecond
 	for _, tc := range []struct {

@@ -28,7 +28,8 @@ const (
 // run is one run under way.
 type run struct {
 	Config
-	out     io.Writer // progress
+	telling sync.Mutex
+	out     io.Writer // guarded by telling; progress
 	start   time.Time
 	fleet   *fleet.Fleet
 	proxies map[string]*proxy.Proxy
@@ -53,6 +54,8 @@ func execute(ctx context.Context, cfg Config, out io.Writer) (h *history.Run, fa
 func (r *run) clock() time.Duration { return time.Since(r.start) }
 
 func (r *run) tell(format string, args ...any) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	fmt.Fprintf(r.out, "%8.3fs  %s\n", r.clock().Seconds(), fmt.Sprintf(format, args...))
 }
 
@@ -114,19 +117,20 @@ func (r *run) run(ctx context.Context) (*history.Run, []error, error) {
 	watchers.Go(func() { r.breaker.watch(watching) })
 	watchers.Go(func() { r.books.run(watching, r.fleet.Parts) })
 	watchers.Go(func() { r.progress(watching) })
-	h := r.live(ctx)
+	ended := r.live(ctx)
 	r.pushers.close()
 	stopWatching()
 	watchers.Wait()
-	if h == nil {
+	if ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
-	return h, r.breaker.errs, nil
+	return &history.Run{Seed: r.Seed, Deadline: answerIn, Ended: ended, Links: r.crowd.links,
+		Pushes: r.pushers.list, Events: r.breaker.events, Ledger: r.books.entries}, r.breaker.errs, nil
 }
 
 // live has clients come, pushers push and parts break, in that order, and ends
-// them in the other.
-func (r *run) live(ctx context.Context) *history.Run {
+// them in the other. It returns when what was under way had arrived.
+func (r *run) live(ctx context.Context) (ended time.Duration) {
 	clients, endClients := context.WithCancel(context.Background())
 	var crowd sync.WaitGroup
 	for i := range r.Links {
@@ -147,7 +151,7 @@ func (r *run) live(ctx context.Context) *history.Run {
 	pushers.Wait()
 	r.tell("pushers have ended; waiting for what is under way")
 	r.settle(ctx)
-	ended := r.clock()
+	ended = r.clock()
 	for _, p := range r.fleet.Parts {
 		if p.Admin != "" {
 			r.books.look(p)
@@ -155,11 +159,7 @@ func (r *run) live(ctx context.Context) *history.Run {
 	}
 	endClients()
 	crowd.Wait()
-	if ctx.Err() != nil {
-		return nil
-	}
-	return &history.Run{Seed: r.Seed, Deadline: answerIn, Ended: ended,
-		Links: r.crowd.links, Pushes: r.pushers.list, Events: r.breaker.events, Ledger: r.books.entries}
+	return ended
 }
 
 // began is when pushers began: what the duration counts from.
