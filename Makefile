@@ -58,6 +58,31 @@ fuzz: ## Run each fuzzer for FUZZTIME (60s).
 bench: ## Run the micro benchmarks; BENCH=pattern chooses.
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
+# A cluster to try things on: its logs, data and list of processes.
+CLUSTER_DIR ?= .cluster
+# Jars of Apache Kafka (make kafka-libs); without them the cluster has kfake.
+KAFKA_LIBS  ?=
+
+.PHONY: cluster
+cluster: need ## Start redis, a Kafka, two logics, two jobs and three comets, and say how to use them.
+	$(GO) run ./deploy/cluster start --dir $(CLUSTER_DIR) --kafka-libs "$(KAFKA_LIBS)"
+
+.PHONY: cluster-stop
+cluster-stop: ## Stop exactly what make cluster started.
+	$(GO) run ./deploy/cluster stop --dir $(CLUSTER_DIR)
+
+# What make chaos does; oort bench chaos --help has all of it.
+CHAOS ?= --links 2000 --rooms 50 --rate 500 --pushers 64 --duration 30m
+
+.PHONY: chaos
+chaos: need ## Break and mend a cluster as CHAOS says (half an hour), and judge what clients saw.
+	$(GO) build -o bin/oort . && $(GO) build -o bin/kfake ./deploy/kfake
+	bin/oort bench chaos --kafka-libs "$(KAFKA_LIBS)" $(CHAOS)
+
+.PHONY: kafka-libs
+kafka-libs: ## Bring Apache Kafka's jars into KAFKA_LIBS, by Maven; optional.
+	deploy/kafka-libs.sh "$(KAFKA_LIBS)"
+
 .PHONY: clean
 clean: ## Remove what was built.
 	rm -rf oort bin

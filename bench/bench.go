@@ -8,6 +8,7 @@
 //	floor     bare system calls on the same sockets
 //	echo      a server that echoes, for scenarios and for conformance suites
 //	push      the whole pipeline, from the HTTP API to the sockets
+//	chaos     a cluster that is broken and mended, and a judge
 //	target    the gateway that push measures
 //	control   how a conductor asks its processes for things
 //	stamp     marks on messages, by which losses and latencies are seen
@@ -18,6 +19,7 @@
 package bench
 
 import (
+	"github.com/oortim/oort/bench/chaos"
 	"github.com/oortim/oort/bench/compare"
 	"github.com/oortim/oort/bench/echo"
 	"github.com/oortim/oort/bench/push"
@@ -33,6 +35,7 @@ type Commands struct {
 	Floor scenario.FloorCommand `cmd:"" help:"Bare send(2) on the sockets of links: what no engine can go below."`
 	Suite scenario.Suite        `cmd:"" help:"All scenarios of io, at sizes that fit together."`
 	Echo  echo.Command          `cmd:"" help:"Serve echo, for conformance suites and other people's clients."`
+	Chaos chaos.Command         `cmd:"" help:"Break and mend a cluster, and judge what clients and pushers saw against what is promised."`
 	Push  push.Command          `cmd:"" help:"From the push API to the sockets: latency of lone messages, or throughput with --rate."`
 
 	Report  report.Command  `cmd:"" help:"Show the results of a run again, as tables or as an HTML page."`

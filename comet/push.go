@@ -9,6 +9,7 @@ import (
 
 	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/comet/room"
+	"github.com/oortim/oort/deploy/fault"
 	"github.com/oortim/oort/poller"
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/ident"
@@ -157,7 +158,7 @@ func carries(k pushpb.Kind) bool {
 
 // again reports whether the pusher's own id came before for this target.
 func (s *Server) again(p *pushpb.Push, target string, now time.Time) bool {
-	if !p.OwnId {
+	if !p.OwnId || fault.On(fault.NoDedup) {
 		return false
 	}
 	var h maphash.Hash
@@ -289,6 +290,7 @@ func (b *bucket) deliver(part *pushes) {
 	for i := range part.list {
 		d := &part.list[i]
 		switch {
+		case d.room != "" && fault.On(fault.SilentDrop) && b.rng.IntN(50) == 0:
 		case d.room != "":
 			b.rooms.Push(d.room, d.msg)
 		case d.cancel:

@@ -96,7 +96,9 @@ func (s *Service) Connect(ctx context.Context, server ident.Server, reqs []Conne
 func (s *Service) login(ctx context.Context, server ident.Server, logins []Login, own []*ConnectResult) {
 	s.raise(ctx, logins)
 	losers := make([]Session, 0, 4)
-	for i, answer := range s.cfg.Sessions.Connect(ctx, logins) {
+	answers := s.cfg.Sessions.Connect(ctx, logins)
+	s.forgetUnsure(ctx, logins, answers)
+	for i, answer := range answers {
 		s.settle(own[i], answer)
 		if answer.Err == nil && answer.Loser.Present() && answer.Loser.Server != server {
 			losers = append(losers, answer.Loser)
@@ -104,6 +106,29 @@ func (s *Service) login(ctx context.Context, server ident.Server, logins []Login
 	}
 	losers = append(losers, s.reduce(ctx, server, logins, own)...)
 	s.kickLosers(ctx, losers)
+}
+
+// forgetUnsure has the links forgotten whose login may be stored though the store
+// did not say so: a Redis that was paused carries out, when it goes on, what
+// has been given up. Such a link is refused and knows no session to give back,
+// so nobody else would: the key would be taken from whoever has it, and what is
+// pushed to it would go to a link that is not there. The tombstone keeps out a
+// login that is carried out later still.
+//
+// Where ctx is over the comet has not heard the answer and repeats the login of
+// the same link, at another logic perhaps, which this must not undo.
+func (s *Service) forgetUnsure(ctx context.Context, logins []Login, answers []LoginResult) {
+	if ctx.Err() != nil {
+		return
+	}
+	var unsure []Session
+	for i, answer := range answers {
+		if answer.Err != nil {
+			l := logins[i]
+			unsure = append(unsure, Session{Key: l.Key, Mid: l.Mid, Server: l.Server, Link: l.Link})
+		}
+	}
+	s.metrics.lost("disconnect", s.forget.add(unsure))
 }
 
 // authenticate fills in who each link is, or why it is refused.

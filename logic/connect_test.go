@@ -118,7 +118,7 @@ func TestLoserLater(t *testing.T) {
 // TestStoreAway: without the store links are told to try again, and goodbyes
 // are kept until it is back.
 func TestStoreAway(t *testing.T) {
-	w := newWorld(t, func(c *logic.Config) { c.Refresh = time.Millisecond; c.Limits.Retries = 2 })
+	w := newWorld(t, func(c *logic.Config) { c.Refresh = time.Millisecond; c.Limits.Retries = 3 })
 	w.renew(w.svc, c1)
 	a, b, c := w.connect(c1, "a", 1), w.connect(c1, "b", 1), w.connect(c1, "c", 1)
 	w.store.fail(true, false)
@@ -131,7 +131,8 @@ func TestStoreAway(t *testing.T) {
 	if err := w.svc.Ready(context.Background()); err == nil {
 		t.Error("ready without sessions")
 	}
-	w.svc.Disconnect(context.Background(), c1, []logic.Session{a, b, c}) // the third does not fit
+	// With the login that may be stored, the third does not fit.
+	w.svc.Disconnect(context.Background(), c1, []logic.Session{a, b, c})
 	w.store.fail(false, false)
 	until(t, "the goodbyes arrive", func() bool {
 		r := w.push(w.svc, "a", "b")
@@ -141,6 +142,29 @@ func TestStoreAway(t *testing.T) {
 		t.Errorf("c, whose goodbye did not fit: %+v", r)
 	}
 	until(t, "ready again", func() bool { return w.svc.Ready(context.Background()) == nil })
+}
+
+// TestStoredUnheard: a login that the store carries out and does not answer is
+// taken back, for its link is refused; and it stays away if it is carried out
+// later.
+func TestStoredUnheard(t *testing.T) {
+	w := newWorld(t, func(c *logic.Config) { c.Refresh = time.Millisecond })
+	w.renew(w.svc, c1, c2)
+	w.store.unheard(true)
+	r := w.tryConnect(c1, `{"key":"a","mid":1}`)
+	if r.Status != logic.StatusUnavailable {
+		t.Errorf("%+v", r)
+	}
+	w.store.unheard(false)
+	until(t, "the login is taken back", func() bool { return len(w.push(w.svc, "a").AbsentKeys) == 1 })
+	late := w.store.Memory.Connect(context.Background(), []logic.Login{{Key: "a", Mid: 1, Server: c1, Link: r.Link}})
+	if !late[0].Refused {
+		t.Errorf("carried out once more, late: %+v", late[0])
+	}
+	w.connect(c2, "a", 1)
+	if r := w.push(w.svc, "a"); r.Accepted != 1 {
+		t.Errorf("the next login: %+v", r)
+	}
 }
 
 // TestGoodbyeWithoutKey: a link that never had a session has nothing to lose.

@@ -35,6 +35,7 @@ type flaky struct {
 	mu                 sync.Mutex // guards what follows
 	sessions, registry bool
 	blind              bool   // cannot find sessions by mid
+	silent             bool   // logins are carried out and not answered
 	onList             func() // called while a list of comets is on its way
 }
 
@@ -42,6 +43,12 @@ func (f *flaky) fail(sessions, registry bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sessions, f.registry = sessions, registry
+}
+
+func (f *flaky) unheard(silent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.silent = silent
 }
 
 func (f *flaky) err(registry bool) error {
@@ -61,7 +68,15 @@ func (f *flaky) Connect(ctx context.Context, logins []logic.Login) []logic.Login
 		}
 		return results
 	}
-	return f.Memory.Connect(ctx, logins)
+	results := f.Memory.Connect(ctx, logins)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range results {
+		if f.silent {
+			results[i] = logic.LoginResult{Err: errBroken}
+		}
+	}
+	return results
 }
 
 func (f *flaky) Disconnect(ctx context.Context, sessions []logic.Session) []error {

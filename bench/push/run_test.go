@@ -109,7 +109,10 @@ func TestRate(t *testing.T) {
 			if messages := figure(t, k, "messages"); messages <= 0 || deliveries < messages*members*.999 || deliveries > messages*members*1.001 ||
 				figure(t, k, "bytes") < deliveries*float64(c.Body[0]) || figure(t, k, "writes") <= 0 || figure(t, k, "delivered") != 100 ||
 				figure(t, k, "refused")+figure(t, k, "unknown") != 0 {
-				t.Errorf("%s: %+v", k.Title(), k.Metrics)
+				t.Errorf("%s:", k.Title())
+				for _, m := range k.Metrics {
+					t.Errorf("\t%s %v %s", m.Name, m.Samples, m.Unit)
+				}
 			}
 		}
 	}

@@ -38,6 +38,9 @@ type Config struct {
 	// It is also what clients are told to dial, so it names one address.
 	// Zero means "127.0.0.1:0".
 	Listen string
+	// Advertise is the address that clients are told to dial, for a broker that
+	// somebody stands in front of. Zero means where it listens.
+	Advertise string
 	// Private keeps the broker within this process: it opens no port, Listen is
 	// not looked at, and clients reach it by Dial. That spares each request its
 	// way through the kernel's network, and the machine a port.
@@ -77,7 +80,7 @@ type Broker struct {
 func Open(cfg Config) (*Broker, error) {
 	cfg = cfg.withDefaults()
 	b := &Broker{stop: make(chan struct{}), swept: make(chan struct{})}
-	listen := func(network, _ string) (net.Listener, error) { return net.Listen(network, cfg.Listen) }
+	listen := func(network, _ string) (net.Listener, error) { return listenAs(network, cfg.Listen, cfg.Advertise) }
 	if cfg.Private {
 		b.private = new(kfake.VirtualNetwork)
 		listen = func(network, _ string) (net.Listener, error) { return b.private.Listen(network, privateAddr) }
@@ -97,6 +100,28 @@ func Open(cfg Config) (*Broker, error) {
 	go b.sweep(cfg.Retention)
 	return b, nil
 }
+
+// listenAs listens at addr and says that it listens at advertise, which is what
+// kfake tells its clients.
+func listenAs(network, addr, advertise string) (net.Listener, error) {
+	l, err := net.Listen(network, addr)
+	if err != nil || advertise == "" {
+		return l, err
+	}
+	as, err := net.ResolveTCPAddr(network, advertise)
+	if err != nil {
+		l.Close()
+		return nil, err
+	}
+	return advertised{l, as}, nil
+}
+
+type advertised struct {
+	net.Listener
+	as net.Addr
+}
+
+func (a advertised) Addr() net.Addr { return a.as }
 
 // privateAddr is the one address of a private broker's own network.
 const privateAddr = "localhost:9092"

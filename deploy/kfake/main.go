@@ -29,6 +29,7 @@ func run(args []string) error {
 	var cfg broker.Config
 	fs := flag.NewFlagSet("kfake", flag.ContinueOnError)
 	fs.StringVar(&cfg.Listen, "listen", "127.0.0.1:9092", "address to listen on; port 0 gets one")
+	fs.StringVar(&cfg.Advertise, "advertise", "", "address that clients are told (default: where it listens)")
 	fs.StringVar(&cfg.DataDir, "data", "", "directory that keeps the records (default: memory)")
 	fs.IntVar(&cfg.Partitions, "partitions", 8, "partitions of a topic made without a number")
 	fs.BoolVar(&cfg.SyncWrites, "sync-writes", false, "force each batch to the disk before the answer")

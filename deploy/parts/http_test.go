@@ -39,23 +39,23 @@ func TestHTTPS(t *testing.T) {
 	t.Cleanup(func() { s.Close(); <-done })
 	url := "https://" + l.Addr().String()
 
-	subject, proto, err := ask(ca, url)
+	subject, proto, err := request(ca, url)
 	if err != nil || subject != "first" || proto != "HTTP/2.0" {
 		t.Fatalf("%q by %s: %v", subject, proto, err)
 	}
-	if _, _, err := ask(certstest.New(t), url); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+	if _, _, err := request(certstest.New(t), url); err == nil || !strings.Contains(err.Error(), "unknown authority") {
 		t.Errorf("with another authority: %v", err)
 	}
 	ca.Replace(pair, time.Now().Add(time.Hour), "second")
 	for limit := time.Now().Add(10 * time.Second); subject != "second"; {
-		if subject, _, err = ask(ca, url); err != nil || time.Now().After(limit) {
+		if subject, _, err = request(ca, url); err != nil || time.Now().After(limit) {
 			t.Fatalf("after the renewal: %q, %v", subject, err)
 		}
 	}
 }
 
-// ask makes a request on a connection of its own.
-func ask(ca *certstest.CA, url string) (subject, proto string, err error) {
+// request makes a request on a connection of its own.
+func request(ca *certstest.CA, url string) (subject, proto string, err error) {
 	pem, err := os.ReadFile(ca.File)
 	if err != nil {
 		return "", "", err

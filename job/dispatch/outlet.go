@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/oortim/oort/deploy/fault"
 	"github.com/oortim/oort/job"
 )
 
@@ -120,6 +121,9 @@ func (o *outlet) Offer(deliveries []job.Delivery) {
 func (o *outlet) takeLocked(it item) {
 	topic, partition := it.Owner.Partition()
 	key := laneKey{topic, partition}
+	if fault.On(fault.RoundRobin) {
+		key.partition += 1000 * int32(it.seq%4)
+	}
 	l := o.lanes[key]
 	if l == nil {
 		l = &lane{key: key}

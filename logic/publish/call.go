@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/oortim/oort/deploy/fault"
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/pushpb"
 )
@@ -105,7 +106,7 @@ func (c *call) answer(i int, err error) {
 // requests of the record's partition began to be written since it was submitted.
 func classify(err error, writes uint64) error {
 	switch {
-	case err == nil:
+	case err == nil, fault.On(fault.ProduceOK):
 		return nil
 	case errors.Is(err, kgo.ErrMaxBuffered):
 		return fmt.Errorf("publish: %w", logic.ErrOverloaded)

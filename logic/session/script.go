@@ -6,8 +6,11 @@ import (
 	_ "embed"
 	"encoding/hex"
 	"strconv"
+	"strings"
 
 	"github.com/redis/rueidis"
+
+	"github.com/oortim/oort/deploy/fault"
 )
 
 //go:embed lua/roster.lua
@@ -42,10 +45,21 @@ type scripts struct{ connect, disconnect, restore, renew script }
 func newScripts() scripts {
 	return scripts{
 		connect:    newScript(rosterLua + connectLua),
-		disconnect: newScript(rosterLua + disconnectLua),
+		disconnect: newScript(rosterLua + disconnectSource()),
 		restore:    newScript(rosterLua + restoreLua),
 		renew:      newScript(renewLua),
 	}
+}
+
+// disconnectSource is disconnectLua, unless a proof wants the defect.
+func disconnectSource() string {
+	if !fault.On(fault.DisconnectAny) {
+		return disconnectLua
+	}
+	return strings.NewReplacer(
+		"if link2 == link and server2 == server then", "if link2 then",
+		"if epoch == '0' or epoch == epoch2 then", "if epoch2 then",
+	).Replace(disconnectLua)
 }
 
 // command is a Redis command, or a script, that touches one slot.

@@ -1,0 +1,177 @@
+// Package check judges a history against what oort promises (docs/design.md,
+// section 8). It is pure: the same history gets the same verdict.
+//
+// # The rules
+//
+//	missing   A push that was answered 200 and begun after a link's join was
+//	          answered is seen by that link, or a drop with a reason explains it.
+//	double    No link sees a push twice, however often it was tried or delivered.
+//	order     Stored pushes of one pusher are seen in their order, within a room
+//	          and within the direct pushes of a link.
+//	ghost     What was answered 503 is never seen by anybody.
+//	stranger  A link sees only what is for it: its key, its mid, the room that it
+//	          is in, or all.
+//	absent    No key or mid is called absent whose link's join was answered before.
+//	late      An answer comes within its deadline, from a logic that is well.
+//
+// # Who is owed a push
+//
+// A link that stayed to the end of the run is owed all of it. One that left may
+// have left before the push reached it, and nobody can know; but order helps: if
+// it has seen a later stored push of the same pusher in the same stream, the
+// earlier one had its turn before, so it is owed as well. Pushes to all have no
+// order with others and are owed only to who stayed.
+//
+// # What explains a push that is missing
+//
+// Gap markers are exact: they name the room and a number, and come on the link
+// concerned. The parts' counters say how much was dropped and why, between two
+// looks, but not of which push: so an entry explains as many missing pushes as
+// it counts, which were begun before it ended and not longer before than a job
+// holds a push. A job counts once a comet, a comet once a link. "Closed" is an
+// excuse only for links of a comet that something was done to, and what a comet
+// counts as closed or left concerns links that went. An entry can so explain the
+// wrong push, but never more of them than were counted.
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/oortim/oort/bench/chaos/history"
+)
+
+// Rule that was broken.
+type Rule string
+
+// The rules; see the package comment.
+const (
+	Missing  Rule = "missing"
+	Double   Rule = "double"
+	Order    Rule = "order"
+	Ghost    Rule = "ghost"
+	Stranger Rule = "stranger"
+	Absent   Rule = "absent"
+	Late     Rule = "late"
+)
+
+// None stands for a push or a link that a violation does not concern.
+const None = -1
+
+// Violation is one broken promise.
+type Violation struct {
+	Rule   Rule
+	Push   int // index in Run.Pushes, or None
+	Link   int // index in Run.Links, or None
+	Detail string
+}
+
+// Verdict on a run.
+type Verdict struct {
+	Violations []Violation
+	// Owed counts pushes × links that had to arrive, Seen all that arrived.
+	Owed, Seen int
+	// Explained counts pushes × links that are missing and explained, by reason.
+	Explained map[string]int
+	// Excused counts absent keys and mids with an excuse.
+	Excused int
+	// Answers counts pushes by answer.
+	Answers map[history.Answer]int
+	// UnknownSeen counts pushes answered "unknown" that somebody saw.
+	UnknownSeen int
+}
+
+// checker is one judgement under way.
+type checker struct {
+	run     *history.Run
+	verdict *Verdict
+	index   index
+	ledger  ledger
+	missing []missed
+	known   []bool // unknown pushes that were seen
+}
+
+// missed is a push that a link was owed and did not see.
+type missed struct {
+	push, link int
+}
+
+// Run judges.
+func Run(run *history.Run) *Verdict {
+	c := &checker{
+		run: run, index: newIndex(run), ledger: newLedger(run), known: make([]bool, len(run.Pushes)),
+		verdict: &Verdict{Explained: map[string]int{}, Answers: map[history.Answer]int{}},
+	}
+	for i := range run.Pushes {
+		c.answers(&run.Pushes[i])
+	}
+	for i := range run.Links {
+		c.link(i)
+	}
+	c.explain()
+	slices.SortStableFunc(c.verdict.Violations, func(a, b Violation) int {
+		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Push, b.Push), cmp.Compare(a.Link, b.Link))
+	})
+	return c.verdict
+}
+
+func (c *checker) broken(rule Rule, push, link int, format string, args ...any) {
+	c.verdict.Violations = append(c.verdict.Violations, Violation{rule, push, link, fmt.Sprintf(format, args...)})
+}
+
+// answers looks at a push's own side.
+func (c *checker) answers(p *history.Push) {
+	c.verdict.Answers[p.Answer]++
+	for _, t := range p.Tries {
+		if took := t.Ended - t.Begun; took > c.run.Deadline && !c.disturbed(t.Logic, t.Begun, t.Ended) {
+			c.broken(Late, int(p.ID), None, "%s answered %q after %v; %v is the limit", t.Logic, t.Said,
+				took.Round(time.Millisecond), c.run.Deadline)
+		}
+	}
+}
+
+// disturbed reports whether something was done to a part in that time.
+func (c *checker) disturbed(part string, from, to time.Duration) bool {
+	for _, e := range c.run.Events {
+		if e.Part == part && e.From <= to && e.To >= from {
+			return true
+		}
+	}
+	return false
+}
+
+// explain finds a reason for each missing push, comet by comet.
+func (c *checker) explain() {
+	slices.SortStableFunc(c.missing, func(a, b missed) int {
+		return cmp.Or(cmp.Compare(a.push, b.push), cmp.Compare(c.run.Links[a.link].Comet, c.run.Links[b.link].Comet))
+	})
+	for rest := c.missing; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].push == rest[0].push && c.cometOf(rest[n]) == c.cometOf(rest[0]) {
+			n++
+		}
+		c.explainAt(rest[:n])
+		rest = rest[n:]
+	}
+}
+
+func (c *checker) cometOf(m missed) string { return c.run.Links[m.link].Comet }
+
+// explainAt takes what one comet's links did not see of one push.
+func (c *checker) explainAt(all []missed) {
+	p := &c.run.Pushes[all[0].push]
+	comet := c.cometOf(all[0])
+	if reason := c.ledger.job(p.Begun, comet); reason != "" {
+		c.verdict.Explained["job: "+reason] += len(all)
+		return
+	}
+	for _, m := range all {
+		if reason := c.ledger.comet(p.Begun, comet); reason != "" {
+			c.verdict.Explained["comet: "+reason]++
+			continue
+		}
+		c.broken(Missing, m.push, m.link, "stored, and never seen by %s", c.run.Links[m.link].Key)
+	}
+}

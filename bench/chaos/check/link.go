@@ -1,0 +1,208 @@
+package check
+
+import (
+	"slices"
+	"time"
+
+	"github.com/oortim/oort/bench/chaos/history"
+)
+
+// leaseFor is how long after a comet's trouble its keys may be called absent: a
+// lease, and until it is renewed.
+const leaseFor = 30 * time.Second
+
+// stream is where order is promised to one link: a room, or ("") what is
+// addressed to it directly.
+type stream struct {
+	pusher int
+	room   string
+}
+
+// linkCheck is the judgement on one link under way.
+type linkCheck struct {
+	*checker
+	n    int // index of the link
+	link *history.Link
+	seen map[uint32]time.Duration // when each push was seen first
+	last map[stream]uint32        // highest stored push seen
+	gaps map[string]int           // left to explain, by room
+}
+
+func (c *checker) link(n int) {
+	l := &c.run.Links[n]
+	k := &linkCheck{checker: c, n: n, link: l,
+		seen: make(map[uint32]time.Duration, len(l.Got)), last: map[stream]uint32{}, gaps: map[string]int{}}
+	for _, g := range l.Gaps {
+		k.gaps[g.Room] += g.Skipped
+	}
+	for _, r := range l.Got {
+		k.got(r)
+	}
+	k.owedDirect()
+	k.owedAll()
+	for i := range l.Stays {
+		k.owedRoom(&l.Stays[i])
+	}
+}
+
+// got looks at one message as it came.
+func (k *linkCheck) got(r history.Receipt) {
+	k.verdict.Seen++
+	if int(r.Push) >= len(k.run.Pushes) {
+		k.broken(Stranger, None, k.n, "saw push %d, which nobody made", r.Push)
+		return
+	}
+	p := &k.run.Pushes[r.Push]
+	if first, again := k.seen[r.Push]; again {
+		k.broken(Double, int(r.Push), k.n, "seen at %v and at %v", round(first), round(r.At))
+		return
+	}
+	k.seen[r.Push] = r.At
+	if !k.isFor(p, r.At) {
+		k.broken(Stranger, int(r.Push), k.n, "seen at %v by a link that it is not for", round(r.At))
+	}
+	switch p.Answer {
+	case history.NotStored:
+		k.broken(Ghost, int(r.Push), k.n, "answered as surely not stored, and seen at %v", round(r.At))
+	case history.Unknown:
+		if !k.known[r.Push] {
+			k.known[r.Push] = true
+			k.verdict.UnknownSeen++
+		}
+	case history.Stored:
+		k.inOrder(p, r)
+	}
+}
+
+func (k *linkCheck) inOrder(p *history.Push, r history.Receipt) {
+	if p.Kind == history.All {
+		return
+	}
+	s := streamOf(p)
+	if last, any := k.last[s]; any && p.ID < last {
+		k.broken(Order, int(p.ID), k.n, "seen at %v, after push %d of the same pusher, which was made later", round(r.At), last)
+		return
+	}
+	k.last[s] = p.ID
+}
+
+func streamOf(p *history.Push) stream {
+	if p.Kind == history.Room {
+		return stream{p.Pusher, p.Room}
+	}
+	return stream{p.Pusher, ""}
+}
+
+// isFor reports whether the link may see p at that time.
+func (k *linkCheck) isFor(p *history.Push, at time.Duration) bool {
+	switch p.Kind {
+	case history.Keys:
+		return slices.Contains(p.Keys, k.link.Key)
+	case history.Mids:
+		return slices.Contains(p.Mids, k.link.Mid)
+	case history.All:
+		return true
+	}
+	for _, s := range k.link.Stays {
+		if s.Room == p.Room && at >= s.Asked && at <= s.Left {
+			return true
+		}
+	}
+	return false
+}
+
+// owedDirect looks for pushes to the link's key and mid.
+func (k *linkCheck) owedDirect() {
+	for _, id := range k.index.keys[k.link.Key] {
+		k.direct(id, func(p *history.Push) bool { return slices.Contains(p.Absent, k.link.Key) })
+	}
+	for _, id := range k.index.mids[k.link.Mid] {
+		k.direct(id, func(p *history.Push) bool { return slices.Contains(p.AbsentMids, k.link.Mid) })
+	}
+}
+
+func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
+	p := &k.run.Pushes[id]
+	if p.Answer != history.Stored || p.Begun < k.link.Joined {
+		return
+	}
+	last, any := k.last[streamOf(p)]
+	if !k.link.Stayed && !(any && id < last) {
+		return
+	}
+	if !absent(p) {
+		k.owe(p)
+		return
+	}
+	if _, seen := k.seen[id]; seen || k.excused(p) {
+		k.verdict.Excused++
+		return
+	}
+	k.broken(Absent, int(id), k.n, "called absent, though the link had joined %v before", round(p.Begun-k.link.Joined))
+}
+
+// excused reports whether the link's absence has a cause: its comet was in
+// trouble, or Redis forgot.
+func (k *linkCheck) excused(p *history.Push) bool {
+	for _, e := range k.run.Events {
+		if e.What == "wipe" && e.From >= k.link.Joined-leaseFor && e.From <= p.Ended {
+			return true
+		}
+	}
+	return k.disturbed(k.link.Comet, p.Begun-leaseFor, p.Ended)
+}
+
+func (k *linkCheck) owedAll() {
+	if !k.link.Stayed {
+		return
+	}
+	for _, id := range k.index.all {
+		if p := &k.run.Pushes[id]; p.Answer == history.Stored && p.Begun >= k.link.Joined {
+			k.owe(p)
+		}
+	}
+}
+
+// owedRoom looks for pushes to a room while the link was in it.
+func (k *linkCheck) owedRoom(s *history.Stay) {
+	last := k.lastIn(s)
+	for _, id := range k.index.rooms[s.Room] {
+		p := &k.run.Pushes[id]
+		if p.Answer != history.Stored || p.Begun < s.Joined || p.Begun > s.Leaving {
+			continue
+		}
+		if until, any := last[p.Pusher]; s.Stayed || any && id < until {
+			k.owe(p)
+		}
+	}
+}
+
+// lastIn finds the highest stored push of each pusher that was seen in one stay.
+func (k *linkCheck) lastIn(s *history.Stay) map[int]uint32 {
+	last := map[int]uint32{}
+	for _, r := range k.link.Got {
+		if int(r.Push) >= len(k.run.Pushes) || r.At < s.Asked || r.At > s.Left {
+			continue
+		}
+		if p := &k.run.Pushes[r.Push]; p.Kind == history.Room && p.Room == s.Room && p.Answer == history.Stored {
+			last[p.Pusher] = max(last[p.Pusher], r.Push)
+		}
+	}
+	return last
+}
+
+// owe notes that the link had to see p.
+func (k *linkCheck) owe(p *history.Push) {
+	k.verdict.Owed++
+	if _, seen := k.seen[p.ID]; seen {
+		return
+	}
+	if p.Kind == history.Room && k.gaps[p.Room] > 0 {
+		k.gaps[p.Room]--
+		k.verdict.Explained["gap marker"]++
+		return
+	}
+	k.missing = append(k.missing, missed{int(p.ID), k.n})
+}
+
+func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

@@ -1,0 +1,116 @@
+package chaos
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/oortim/oort/bench/chaos/fleet"
+	"github.com/oortim/oort/bench/chaos/history"
+)
+
+// books reads what the parts count as dropped, every second and before a part is
+// killed; what a part counts between the last look and an end that nobody
+// planned is not known.
+type books struct {
+	clock func() time.Duration
+
+	mu      sync.Mutex
+	looks   map[string]look   // guarded by mu; by part
+	entries []history.Dropped // guarded by mu
+}
+
+// look is the counters of a part at a time.
+type look struct {
+	at     time.Duration
+	counts map[string]int
+}
+
+// dropped matches the counters of drops.
+var dropped = regexp.MustCompile(`^(?:oort_job_dropped_total\{reason|oort_comet_messages_total\{outcome)="(\w+)"\} ([0-9.e+]+)$`)
+
+// ofGone reports whether a counter is of links that went, which explains nothing.
+func ofGone(line, reason string) bool {
+	return strings.HasPrefix(line, "oort_comet_") && (reason == "closed" || reason == "left")
+}
+
+func newBooks(clock func() time.Duration) *books {
+	return &books{clock: clock, looks: map[string]look{}}
+}
+
+// run looks at parts every second until ctx is over.
+func (b *books) run(ctx context.Context, parts []*fleet.Part) {
+	var wg sync.WaitGroup
+	for _, p := range parts {
+		if p.Kind != fleet.Job && p.Kind != fleet.Comet {
+			continue
+		}
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				b.look(p)
+				sleep(ctx, time.Second)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// look reads a part's counters now; one that does not answer is left out.
+func (b *books) look(p *fleet.Part) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.Admin+"/metrics", nil)
+	if err != nil {
+		return
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return
+	}
+	defer resp.Body.Close()
+	counts, err := readCounts(resp.Body)
+	if err == nil {
+		b.book(p.Name, counts)
+	}
+}
+
+func readCounts(r io.Reader) (map[string]int, error) {
+	counts := map[string]int{}
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		m := dropped.FindStringSubmatch(lines.Text())
+		if m == nil || m[1] == "delivered" || ofGone(lines.Text(), m[1]) {
+			continue
+		}
+		n, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
+			return nil, err
+		}
+		counts[m[1]] = int(n)
+	}
+	return counts, lines.Err()
+}
+
+// book enters what was counted since the last look. Counters that went back are
+// those of a process that was started anew.
+func (b *books) book(part string, counts map[string]int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, before := b.clock(), b.looks[part]
+	for reason, n := range counts {
+		more := n - before.counts[reason]
+		if more < 0 {
+			more = n
+		}
+		if more > 0 {
+			b.entries = append(b.entries, history.Dropped{Part: part, Reason: reason, Count: more, From: before.at, To: now})
+		}
+	}
+	b.looks[part] = look{now, counts}
+}
