@@ -72,7 +72,7 @@ var (
 	descMessages = prometheus.NewDesc("oort_comet_messages_total", "Messages x links, by how they ended.", []string{"outcome", "lane"}, nil)
 	descRefused  = prometheus.NewDesc("oort_comet_auth_refused_total", "Authentications refused, by status.", []string{"status"}, nil)
 	descBlocks   = prometheus.NewDesc("oort_comet_blocks_total", "Blocks sealed: one a room, cohort and flush.", nil, nil)
-	descWrites   = prometheus.NewDesc("oort_comet_room_writes_total", "Writes of blocks to links.", nil, nil)
+	descWrites   = prometheus.NewDesc("oort_comet_writes_total", "Writes of pushes to links, each of one message or of several.", nil, nil)
 	descPushes   = prometheus.NewDesc("oort_comet_pushes_total", "Records from jobs, by what became of them.", []string{"outcome"}, nil)
 	descEngine   = prometheus.NewDesc("oort_comet_engine_total", "What the I/O engine counted.", []string{"what"}, nil)
 	descRenew    = prometheus.NewDesc("oort_comet_renew_failed_total", "Renewals of the lease that failed.", nil, nil)

@@ -154,6 +154,9 @@ func (b *bucket) send(r *record, wire []byte, msgs ...*room.Msg) bool {
 	if r.stalled || r.hasOut {
 		return b.enqueue(r, wire, msgs...)
 	}
+	if len(msgs) > 0 {
+		b.m.writes.Add(1)
+	}
 	how := ledger.Delivered
 	switch n, err := b.loop.Write(r.id, wire); {
 	case err != nil:
@@ -301,6 +304,9 @@ func (b *bucket) drain(r *record) bool {
 func (b *bucket) drainOnce(r *record, o *outbox) bool {
 	if o.waiting() == 0 {
 		return true // it holds only what is to be told
+	}
+	if len(o.ends) > 0 {
+		b.m.writes.Add(1)
 	}
 	n, err := b.loop.Write(r.id, o.buf[o.off:])
 	if err != nil {

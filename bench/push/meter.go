@@ -9,7 +9,7 @@ import (
 
 // usage is what the server says of itself, as far as it does.
 type usage struct {
-	writes   float64 // of room blocks to sockets
+	writes   float64 // of pushes to sockets
 	writesOK bool
 	cpu      time.Duration
 	cpuOK    bool
@@ -40,5 +40,5 @@ func (m *meter) stop(ctx context.Context) (u usage) {
 }
 
 func (m *meter) count(ctx context.Context) (float64, bool) {
-	return m.t.Counter(ctx, "oort_comet_room_writes_total")
+	return m.t.Counter(ctx, "oort_comet_writes_total")
 }

@@ -60,7 +60,7 @@ func (g *rig) deliver(ctx context.Context, args server.PushArgs) (d delivery, er
 }
 
 // writesMetric counts what the comet's rooms write.
-const writesMetric = "oort_comet_room_writes_total"
+const writesMetric = "oort_comet_writes_total"
 
 func (d *delivery) compare(before, after server.Stats) {
 	d.ledger = map[string]uint64{}
