@@ -46,6 +46,10 @@ engines: need ## Run all end-to-end tests on each of ENGINES: those that make te
 		OORT_TEST_ENGINES=$$e $(GO) test $(TESTFLAGS) ./deploy/e2e || exit 1; \
 	done
 
+.PHONY: autobahn
+autobahn: ## Run Autobahn|Testsuite against the echo server on every engine; needs Python 2.7.
+	@GO="$(GO)" deploy/autobahn.sh
+
 .PHONY: generate
 generate: ## Generate code from the .proto files; installs protoc by apt and plugins into ./bin.
 	@deploy/generate.sh
