@@ -38,8 +38,8 @@ const (
 	// not differ: its sessions are read and live on. All come about in four
 	// hours, by the usual interval.
 	mendEvery = 20
-	// musterChunk is how many slots a loop looks through at a time: about a
-	// tenth of a millisecond.
+	// musterChunk is how many slots a loop looks through at a time, so that a
+	// walk over all links leaves it its other work.
 	musterChunk = 4096
 )
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oortim/oort/bench/control"
 	"github.com/oortim/oort/bench/echo"
 	"github.com/oortim/oort/bench/server"
 )
@@ -23,7 +24,7 @@ func TestRemote(t *testing.T) {
 	srv, addrs := openServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	r, err := Start(ctx, remote)
+	r, err := startRemote(ctx, remote)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestBeyondTheLimit(t *testing.T) {
 	_, addrs := openServer(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	r, err := Start(ctx, remote, strconv.Itoa(limit))
+	r, err := startRemote(ctx, remote, strconv.Itoa(limit))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,4 +224,11 @@ func TestCommandTellsLosses(t *testing.T) {
 	if err := c.Run(t.Context(), nil, &out); err == nil || errors.Is(err, ErrLost) {
 		t.Errorf("a bad address: %v", err)
 	}
+}
+
+// startRemote runs a swarm in another process of this binary, whose arguments must
+// lead to Serve.
+func startRemote(ctx context.Context, args ...string) (Remote, error) {
+	child, err := control.Start(ctx, "swarm", args...)
+	return Remote{child}, err
 }

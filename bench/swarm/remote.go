@@ -10,13 +10,6 @@ import (
 // asked over bench/control; Close of the Child ends it.
 type Remote struct{ *control.Child }
 
-// Start runs a swarm in another process of this binary, whose arguments must
-// lead to Serve.
-func Start(ctx context.Context, args ...string) (Remote, error) {
-	child, err := control.Start(ctx, "swarm", args...)
-	return Remote{child}, err
-}
-
 // Dial asks for more links and returns when each of them lives or has failed.
 func (r Remote) Dial(ctx context.Context, a DialArgs) (reply DialReply, err error) {
 	err = r.Call(ctx, MethodDial, a, &reply)

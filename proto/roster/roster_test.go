@@ -18,7 +18,7 @@ func TestHashIsOfTheEntry(t *testing.T) {
 	}{
 		{"a", 0, 0, 1}, {"k", -3, 1 << 63, 1 << 53}, {ident.Key(fmt.Sprintf("%064d", 7)), 1<<63 - 1, 1<<64 - 1, 1<<64 - 1},
 	} {
-		sum := sha1.Sum([]byte(string(tc.key) + " " + Entry(tc.mid, tc.link, tc.epoch)))
+		sum := sha1.Sum(fmt.Appendf(nil, "%s %d %d %d", tc.key, tc.mid, tc.link, tc.epoch))
 		want, _ := strconv.ParseUint(fmt.Sprintf("%x", sum[:8]), 16, 64)
 		if got := Hash(tc.key, tc.mid, tc.link, tc.epoch); got != want {
 			t.Errorf("%+v: %x, want %x", tc, got, want)

@@ -120,7 +120,7 @@ func (w *world) pick(rt *rapid.T, open bool) *link {
 		}
 	}
 	if len(some) == 0 {
-		rt.Skip("no such link")
+		rt.Skip("rapid draws another step: this one needs a link in such a state, and there is none yet")
 	}
 	return w.links[rapid.SampledFrom(some).Draw(rt, "link")]
 }
@@ -138,7 +138,7 @@ func (w *world) restore(rt *rapid.T) {
 		}
 	}
 	if len(some) == 0 {
-		rt.Skip("no such link")
+		rt.Skip("rapid draws another step: this one needs a link in such a state, and there is none yet")
 	}
 	l := rapid.SampledFrom(some).Draw(rt, "restored")
 	r := w.store.Restore(context.Background(), []logic.Session{l.Session})[0]
@@ -178,7 +178,7 @@ func (w *world) close(rt *rapid.T) { w.shut(w.pick(rt, true)) }
 // goodbye delivers any goodbye that is on its way, and perhaps once more later.
 func (w *world) goodbye(rt *rapid.T) {
 	if len(w.late) == 0 {
-		rt.Skip("no goodbye on its way")
+		rt.Skip("rapid draws another step: this one needs a goodbye on its way, and there is none yet")
 	}
 	i := rapid.IntRange(0, len(w.late)-1).Draw(rt, "goodbye")
 	w.deliver(w.late[i])

@@ -6,9 +6,8 @@
 //
 // # Why not a library
 //
-// The Go libraries for io_uring (giouring, iouring-go, go-uring, uring,
-// gouring) have had no release and no commit since 2023. The nearest of them,
-// giouring, is liburing line by line; it returns closures and allocates in
+// giouring, the one Go library for io_uring that was read for this, has no
+// release and is of August 2023. It is liburing line by line, allocates in
 // places of the hot path, stores a buffer ring's 16-bit tail by a 32-bit write
 // over its neighbour, and knows nothing of what the kernel learned since. What
 // is needed is three system calls and two shared arrays, which are here.

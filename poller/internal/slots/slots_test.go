@@ -233,7 +233,7 @@ func (m *model) check(t *rapid.T) {
 // pick draws one of links, always the same for one seed.
 func pick(t *rapid.T, links map[poller.ID]*small) poller.ID {
 	if len(links) == 0 {
-		t.Skip("no link in this state")
+		t.Skip("rapid draws another step: this one needs a link in such a state, and there is none yet")
 	}
 	ids := make([]poller.ID, 0, len(links))
 	for id := range links {
