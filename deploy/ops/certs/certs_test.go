@@ -165,7 +165,7 @@ func TestRenewal(t *testing.T) {
 	if err := os.WriteFile(pair.Key, []byte("half-written"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(watch.Look + watch.Look/5); time.Now().Before(until); {
+	for until := time.Now().Add(2*watch.Look + watch.Look/2); time.Now().Before(until); {
 		if got := call(); got != "first" {
 			t.Fatalf("served by %q with files that do not fit", got)
 		}
