@@ -142,7 +142,7 @@ func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error
 	cfg.Heartbeat, cfg.PushTTL = f.Heartbeat, f.PushTTL
 	cfg.Limits.BodyBytes = f.MaxBody
 	cfg.Nodes = balance.Advice{Domain: f.Domain, Heartbeat: f.Heartbeat}
-	if cfg.Nodes.Atlas, err = b.openAtlas(&f.PlaceFlags); err != nil {
+	if cfg.Nodes.Atlas, err = f.atlas(); err != nil {
 		return nil, err
 	}
 	cfg.Log, cfg.Metrics = b.log, b.admin.Registry()
