@@ -40,7 +40,9 @@ type run struct {
 }
 
 // execute runs a scenario and returns its history. The error is of the rig, not
-// of what it tests; parts that ended by themselves are returned as faults.
+// of what it tests; parts that ended by themselves are returned as faults. Once
+// the cluster serves, the end of ctx only cuts the run short: everything is
+// mended, what is under way arrives, and the history is as good as any.
 func execute(ctx context.Context, cfg Config, out io.Writer) (h *history.Run, faults []error, err error) {
 	r := &run{Config: cfg, out: out, start: time.Now(), proxies: map[string]*proxy.Proxy{}}
 	if err := r.open(ctx); err != nil {
@@ -121,9 +123,6 @@ func (r *run) run(ctx context.Context) (*history.Run, []error, error) {
 	r.pushers.close()
 	stopWatching()
 	watchers.Wait()
-	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
-	}
 	return &history.Run{Seed: r.Seed, Deadline: answerIn, Ended: ended, Links: r.crowd.links,
 		Pushes: r.pushers.list, Events: r.breaker.events, Ledger: r.books.entries}, r.breaker.errs, nil
 }
@@ -145,12 +144,15 @@ func (r *run) live(ctx context.Context) (ended time.Duration) {
 		pushers.Go(func() { r.pushers.push(pushing, i, r.Rate/float64(r.Pushers), r.rng(3, i)) })
 	}
 	r.breaker.run(ctx, r.acts)
+	if ctx.Err() != nil {
+		r.tell("interrupted: what was done until now is judged; once more ends it at once")
+	}
 	sleep(ctx, r.Duration-(r.clock()-r.began()))
 	sleep(ctx, r.calm)
 	endPushing()
 	pushers.Wait()
 	r.tell("pushers have ended; waiting for what is under way")
-	r.settle(ctx)
+	r.settle()
 	ended = r.clock()
 	for _, p := range r.fleet.Parts {
 		if p.Admin != "" {
@@ -186,8 +188,8 @@ func (r *run) gather(ctx context.Context) {
 }
 
 // settle waits until nothing has arrived for a while.
-func (r *run) settle(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, quietMost)
+func (r *run) settle() {
+	ctx, cancel := context.WithTimeout(context.Background(), quietMost)
 	defer cancel()
 	seen, since := r.crowd.seen.Load(), time.Now()
 	for ctx.Err() == nil && time.Since(since) < r.quiet {
