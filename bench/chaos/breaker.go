@@ -121,7 +121,7 @@ func (b *breaker) ended(p *fleet.Part) bool {
 // revive has p, which ended gives, serve again.
 func (b *breaker) revive(ctx context.Context, p *fleet.Part) {
 	b.tell("%s ENDED BY ITSELF", p.Name)
-	e := history.Event{Part: p.Name, What: "ended by itself", From: b.clock()}
+	e := history.Event{Part: p.Name, What: history.Crash, From: b.clock()}
 	err := p.Start()
 	if err == nil {
 		err = p.Revive(ctx)

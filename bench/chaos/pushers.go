@@ -150,6 +150,7 @@ func (p *pushers) try(h *history.Push, w push.Push, logic int) history.Answer {
 		// Absent is who no try found.
 		if h.Answer != history.Stored {
 			h.Absent, h.AbsentMids = result.Absent, result.AbsentMids
+			h.Message, h.Accepted = result.ID, result.Accepted
 		}
 		return history.Stored
 	case errors.Is(err, push.ErrUnknown):

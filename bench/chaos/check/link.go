@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oortim/oort/bench/chaos/history"
@@ -10,6 +11,11 @@ import (
 // leaseFor is how long after a comet's trouble its keys may be called absent: a
 // lease, and until it is renewed.
 const leaseFor = 30 * time.Second
+
+// healsIn is how long it may take, when nobody is in trouble, until the sessions
+// that Redis has forgotten are there again: two renewals that show it, the
+// mending, and as much again for busy machines.
+const healsIn = 15 * time.Second
 
 // stream is where order is promised to one link: a room, or ("") what is
 // addressed to it directly.
@@ -117,8 +123,19 @@ func (k *linkCheck) owedDirect() {
 		k.direct(id, func(p *history.Push) bool { return slices.Contains(p.Absent, k.link.Key) })
 	}
 	for _, id := range k.index.mids[k.link.Mid] {
-		k.direct(id, func(p *history.Push) bool { return slices.Contains(p.AbsentMids, k.link.Mid) })
+		k.direct(id, k.midAbsent)
 	}
+}
+
+// midAbsent reports whether an answer to a push by mid says that the link was not
+// found: its mid was not, or, if there is an excuse, all the keys that were found
+// are those that saw it. Of a mid's keys an answer says only how many it found.
+func (k *linkCheck) midAbsent(p *history.Push) bool {
+	if slices.Contains(p.AbsentMids, k.link.Mid) {
+		return true
+	}
+	_, seen := k.seen[p.ID]
+	return !seen && k.seers[p.ID] >= p.Accepted && k.excused(p)
 }
 
 func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
@@ -142,14 +159,31 @@ func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
 }
 
 // excused reports whether the link's absence has a cause: its comet was in
-// trouble, or Redis forgot.
+// trouble, or Redis forgot and what it forgot cannot have been mended yet.
 func (k *linkCheck) excused(p *history.Push) bool {
 	for _, e := range k.run.Events {
-		if e.What == "wipe" && e.From >= k.link.Joined-leaseFor && e.From <= p.Ended {
+		if e.What == history.Wipe && e.To >= k.link.Stays[0].Asked && e.From <= p.Ended && k.calm(e.To, p.Begun) < healsIn {
 			return true
 		}
 	}
 	return k.disturbed(k.link.Comet, p.Begun-leaseFor, p.Ended)
+}
+
+// calm is how much of a time nothing was done to those who mend a session of the
+// link: its comet, Redis, and any logic, since the comet asks whichever it has.
+func (k *linkCheck) calm(from, to time.Duration) time.Duration {
+	sum, since := time.Duration(0), from
+	for _, e := range k.events {
+		if e.Part != k.link.Comet && e.Part != "redis" && !strings.HasPrefix(e.Part, "logic-") || e.To <= since {
+			continue
+		}
+		if e.From >= to {
+			break
+		}
+		sum += max(0, e.From-since)
+		since = e.To
+	}
+	return sum + max(0, to-since)
 }
 
 func (k *linkCheck) owedAll() {
