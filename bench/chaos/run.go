@@ -66,8 +66,7 @@ func (r *run) tell(format string, args ...any) {
 // open starts the cluster, with a proxy in front of Redis, Kafka and each
 // comet's gRPC.
 func (r *run) open(ctx context.Context) error {
-	// Clusters of runs side by side must not meet.
-	base := fmt.Sprintf("127.%d.%d", 32+rand.IntN(200), rand.IntN(250))
+	base := fleet.SomeBase()
 	o := fleet.Options{Dir: r.Dir, Base: base, Oort: r.Oort, Kfake: r.Kfake, KafkaLibs: r.KafkaLibs, Env: r.Env,
 		Logics: r.Logics, Jobs: r.Jobs, Comets: r.Comets, Via: fleet.Via{}}
 	plain, err := fleet.New(o) // to learn the addresses
