@@ -230,8 +230,8 @@ const told = 3
 // and returns ErrViolated if there is one.
 func judge(h *history.Run, faults []error, dir string, out io.Writer) error {
 	v := check.Run(h)
-	fmt.Fprintf(out, "\nseed %d: %d links, %d pushes (%d stored, %d not stored, %d unknown of which %d were seen), %d blows\n",
-		h.Seed, len(h.Links), len(h.Pushes), v.Answers[history.Stored], v.Answers[history.NotStored], v.Answers[history.Unknown],
+	fmt.Fprintf(out, "\nseed %d: %d links, %d pushes, %.0f a second (%d stored, %d not stored, %d unknown of which %d were seen), %d blows\n",
+		h.Seed, len(h.Links), len(h.Pushes), h.Rate(), v.Answers[history.Stored], v.Answers[history.NotStored], v.Answers[history.Unknown],
 		v.UnknownSeen, len(h.Events))
 	fmt.Fprintf(out, "%d messages seen; %d were owed", v.Seen, v.Owed)
 	for reason, n := range v.Explained {

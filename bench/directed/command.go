@@ -24,9 +24,10 @@ import (
 
 // Command is `oort bench directed`.
 type Command struct {
-	Pushers  []int         `default:"64" help:"Pushes under way at a time; several with commas, each a point."`
+	Pushers  []int         `default:"64" help:"Requests under way at a time; several with commas, each a point."`
 	Links    int           `default:"1000" help:"Clients; each pusher has its own ones in turn."`
 	Body     int           `default:"64" help:"Bytes of a message."`
+	Batch    []int         `default:"1" help:"Pushes a request, to one key each; several with commas, each a point."`
 	Duration time.Duration `default:"5s" help:"How long each of the two is measured in a round."`
 
 	Kfake     string `placeholder:"FILE" help:"The kfake to run (go build ./deploy/kfake). Default: the one beside this oort."`
@@ -40,14 +41,23 @@ func (*Command) Examples() string {
 	return `
 	oort bench directed
 	oort bench directed --pushers 1,16,64,256 --repeat 7 --html directed.html
+	oort bench directed --batch 1,16
 	oort bench directed --repeat 1 --cpu-profiles profiles`
 }
+
+// batchMost is as many as logic takes in a request by default.
+const batchMost = 100
 
 // Validate refuses a run that could not mean anything.
 func (c *Command) Validate() error {
 	for _, n := range c.Pushers {
 		if n < 1 || n > c.Links {
 			return fmt.Errorf("--pushers %d is not 1 to --links %d: each link belongs to one pusher, so that its messages have an order", n, c.Links)
+		}
+	}
+	for _, n := range c.Batch {
+		if n < 1 || n > batchMost {
+			return fmt.Errorf("--batch %d is not 1 to %d", n, batchMost)
 		}
 	}
 	if c.Body < stamp.Len || c.Duration <= 0 {
@@ -87,8 +97,10 @@ func (s scenario) About() string {
 func (s scenario) Engines() []string { return engines.Names()[:1] }
 
 func (s scenario) Points() (points []suite.Point) {
-	for _, n := range s.Pushers {
-		points = append(points, point{s, n})
+	for _, pushers := range s.Pushers {
+		for _, batch := range s.Batch {
+			points = append(points, point{s, pushers, batch})
+		}
 	}
 	return points
 }

@@ -24,14 +24,16 @@ import (
 type pusher struct {
 	conn     net.Conn
 	in       *bufio.Reader
-	message  []byte // the push under way: its body,
+	message  []byte // the push under way,
 	body     []byte // the request's body,
 	out      []byte // and the request
 	host     string
 	run      uint32
 	clock    stamp.Clock
 	keys     []key
+	next     int // of keys
 	size     int
+	batch    int // pushes a request
 	answered *measure.Latency
 
 	stored int64
@@ -46,6 +48,9 @@ type key struct {
 // errAnswer: logic has not stored a push for a key that is there.
 var errAnswer = errors.New("bench: a push was not stored")
 
+// answerMost bounds an answer in bytes: 200 for each push of a batch.
+const answerMost = 200 * batchMost
+
 // open connects to an API, http://host:port.
 func (p *pusher) open(api string) error {
 	p.host = strings.TrimPrefix(api, "http://")
@@ -53,41 +58,57 @@ func (p *pusher) open(api string) error {
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	p.conn, p.in = conn, bufio.NewReader(conn)
+	p.conn, p.in = conn, bufio.NewReaderSize(conn, answerMost)
 	return nil
 }
 
 // push pushes until end, or ctx is over.
 func (p *pusher) push(ctx context.Context, end time.Time) error {
-	for i := 0; ctx.Err() == nil; i++ {
+	for ctx.Err() == nil {
 		began := time.Now()
 		if !began.Before(end) {
 			return nil
 		}
-		k := &p.keys[i%len(p.keys)]
-		k.seq++
-		if err := p.one(k); err != nil {
-			return fmt.Errorf("%s: %w", k.name, err)
+		if err := p.request(); err != nil {
+			return err
 		}
 		p.answered.Record(time.Since(began))
-		p.stored++
+		p.stored += int64(p.batch)
 	}
 	return ctx.Err()
 }
 
-func (p *pusher) one(k *key) error {
-	p.message = stamp.Append(p.message[:0], stamp.Stamp{Run: p.run, Room: stamp.Everyone, Seq: k.seq, Sent: p.clock.Now()}, p.size)
-	p.body = fmt.Appendf(p.body[:0], `{"op":1000,"keys":["%s"],"body_base64":"`, k.name)
-	p.body = append(base64.StdEncoding.AppendEncode(p.body, p.message), `"}`...)
-	p.out = fmt.Appendf(p.out[:0], "POST /v1/push HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", p.host, len(p.body))
-	p.out = append(p.out, p.body...)
+// request sends one request and reads its answer.
+func (p *pusher) request() error {
+	p.body = p.body[:0]
+	for i := range p.batch {
+		p.body = append(p.body, "[,"[min(i, 1)])
+		p.appendPush()
+	}
+	body := append(p.body, ']')
+	if p.batch == 1 {
+		body = p.body[1:] // no list
+	}
+	p.out = fmt.Appendf(p.out[:0], "POST /v1/push HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", p.host, len(body))
+	p.out = append(p.out, body...)
 	if _, err := p.conn.Write(p.out); err != nil {
 		return fmt.Errorf("bench: push: %w", err)
 	}
 	return p.answer()
 }
 
-// answer reads the answer to one push.
+// appendPush appends a push to the next key to the request's body.
+func (p *pusher) appendPush() {
+	k := &p.keys[p.next%len(p.keys)]
+	p.next++
+	k.seq++
+	p.message = stamp.Append(p.message[:0], stamp.Stamp{Run: p.run, Room: stamp.Everyone, Seq: k.seq, Sent: p.clock.Now()}, p.size)
+	p.body = fmt.Appendf(p.body, `{"op":1000,"keys":["%s"],"body_base64":"`, k.name)
+	p.body = append(base64.StdEncoding.AppendEncode(p.body, p.message), `"}`...)
+}
+
+// answer reads the answer to one request. Each of its pushes must have found its
+// key.
 func (p *pusher) answer() error {
 	status, err := p.in.ReadSlice('\n')
 	if err != nil {
@@ -116,7 +137,7 @@ func (p *pusher) answer() error {
 	if err != nil {
 		return fmt.Errorf("bench: answer: %w", io.ErrUnexpectedEOF)
 	}
-	if !ok || !bytes.Contains(body, []byte(`"accepted":1`)) {
+	if !ok || bytes.Count(body, []byte(`"accepted":1`)) != p.batch {
 		return fmt.Errorf("%w: %s", errAnswer, body)
 	}
 	_, err = p.in.Discard(length)

@@ -16,10 +16,11 @@ import (
 	"github.com/oortim/oort/bench/swarm"
 )
 
-// point is a number of pushes under way; a suite.Point.
+// point is how many requests are under way, and how many pushes are in each; a
+// suite.Point.
 type point struct {
 	scenario
-	pushers int
+	pushers, batch int
 }
 
 func (p point) Settings() []report.Setting {
@@ -27,7 +28,7 @@ func (p point) Settings() []report.Setting {
 	if p.KafkaLibs != "" {
 		broker = "Apache Kafka"
 	}
-	return []report.Setting{report.Is("pushers", p.pushers), report.Is("links", p.Links), report.Is("body", p.Body), report.Is("broker", broker)}
+	return []report.Setting{report.Is("pushers", p.pushers), report.Is("batch", p.batch), report.Is("links", p.Links), report.Is("body", p.Body), report.Is("broker", broker)}
 }
 
 // warm is how long each of the two runs before it is measured.
@@ -225,7 +226,7 @@ func (t *trial) push(ctx context.Context, run uint32, answered *measure.Latency,
 	pushers := make([]*pusher, t.pushers)
 	clock := stamp.NewClock()
 	for i := range pushers {
-		p := &pusher{run: run, clock: clock, size: t.Body, answered: answered}
+		p := &pusher{run: run, clock: clock, size: t.Body, batch: t.batch, answered: answered}
 		for n := i; n < len(t.keys); n += t.pushers {
 			p.keys = append(p.keys, key{name: t.keys[n]})
 		}

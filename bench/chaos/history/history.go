@@ -168,6 +168,15 @@ type Dropped struct {
 	From, To time.Duration
 }
 
+// Rate is how many pushes were begun a second.
+func (r *Run) Rate() float64 {
+	if len(r.Pushes) < 2 {
+		return 0
+	}
+	took := r.Pushes[len(r.Pushes)-1].Begun - r.Pushes[0].Begun
+	return float64(len(r.Pushes)-1) / took.Seconds()
+}
+
 // Save writes the run to file, compressed.
 func (r *Run) Save(file string) (err error) {
 	f, err := os.Create(file)
