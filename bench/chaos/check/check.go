@@ -93,8 +93,16 @@ type checker struct {
 	ledger  ledger
 	missing []missed
 	seers   []int           // links that saw each push
+	sight   []sight         // of each push by the link that is looked at
 	events  []history.Event // by their beginnings
 	known   []bool          // unknown pushes that were seen
+}
+
+// sight is who saw a push last, as its number + 1, and when it did first. One
+// for each push serves all links, one after the other.
+type sight struct {
+	by int
+	at time.Duration
 }
 
 // missed is a push that a link was owed and did not see.
@@ -112,7 +120,7 @@ func Run(run *history.Run) *Verdict {
 	for i := range run.Pushes {
 		c.answers(&run.Pushes[i])
 	}
-	c.seers = seers(run)
+	c.seers, c.sight = seers(run), make([]sight, len(run.Pushes))
 	for i := range run.Links {
 		c.link(i)
 	}

@@ -29,15 +29,14 @@ type linkCheck struct {
 	*checker
 	n    int // index of the link
 	link *history.Link
-	seen map[uint32]time.Duration // when each push was seen first
-	last map[stream]uint32        // highest stored push seen
-	gaps map[string]int           // left to explain, by room
+	last map[stream]uint32 // highest stored push seen
+	gaps map[string]int    // left to explain, by room
 }
 
 func (c *checker) link(n int) {
 	l := &c.run.Links[n]
 	k := &linkCheck{checker: c, n: n, link: l,
-		seen: make(map[uint32]time.Duration, len(l.Got)), last: map[stream]uint32{}, gaps: map[string]int{}}
+		last: map[stream]uint32{}, gaps: map[string]int{}}
 	for _, g := range l.Gaps {
 		k.gaps[g.Room] += g.Skipped
 	}
@@ -51,6 +50,9 @@ func (c *checker) link(n int) {
 	}
 }
 
+// saw reports whether the link has seen a push, after got has looked at all.
+func (k *linkCheck) saw(id uint32) bool { return k.sight[id].by == k.n+1 }
+
 // got looks at one message as it came.
 func (k *linkCheck) got(r history.Receipt) {
 	k.verdict.Seen++
@@ -59,11 +61,11 @@ func (k *linkCheck) got(r history.Receipt) {
 		return
 	}
 	p := &k.run.Pushes[r.Push]
-	if first, again := k.seen[r.Push]; again {
-		k.broken(Double, int(r.Push), k.n, "seen at %v and at %v", round(first), round(r.At))
+	if k.saw(r.Push) {
+		k.broken(Double, int(r.Push), k.n, "seen at %v and at %v", round(k.sight[r.Push].at), round(r.At))
 		return
 	}
-	k.seen[r.Push] = r.At
+	k.sight[r.Push] = sight{k.n + 1, r.At}
 	if !k.isFor(p, r.At) {
 		k.broken(Stranger, int(r.Push), k.n, "seen at %v by a link that it is not for", round(r.At))
 	}
@@ -134,8 +136,7 @@ func (k *linkCheck) midAbsent(p *history.Push) bool {
 	if slices.Contains(p.AbsentMids, k.link.Mid) {
 		return true
 	}
-	_, seen := k.seen[p.ID]
-	return !seen && k.seers[p.ID] >= p.Accepted && k.excused(p)
+	return !k.saw(p.ID) && k.seers[p.ID] >= p.Accepted && k.excused(p)
 }
 
 func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
@@ -151,7 +152,7 @@ func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
 		k.owe(p)
 		return
 	}
-	if _, seen := k.seen[id]; seen || k.excused(p) {
+	if k.saw(id) || k.excused(p) {
 		k.verdict.Excused++
 		return
 	}
@@ -228,7 +229,7 @@ func (k *linkCheck) lastIn(s *history.Stay) map[int]uint32 {
 // owe notes that the link had to see p.
 func (k *linkCheck) owe(p *history.Push) {
 	k.verdict.Owed++
-	if _, seen := k.seen[p.ID]; seen {
+	if k.saw(p.ID) {
 		return
 	}
 	if p.Kind == history.Room && k.gaps[p.Room] > 0 {
