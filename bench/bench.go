@@ -34,6 +34,7 @@ import (
 // Commands below `oort bench`.
 type Commands struct {
 	IO    scenario.IO           `cmd:"" name:"io" help:"Compare I/O engines under one server, scenario by scenario."`
+	Soak  scenario.SoakCommand  `cmd:"" help:"One comet for long, with everything going on; fails if anything grows or does not add up."`
 	Floor scenario.FloorCommand `cmd:"" help:"Bare send(2) on the sockets of links: what no engine can go below."`
 	Suite scenario.Suite        `cmd:"" help:"All scenarios of io, at sizes that fit together."`
 	Echo  echo.Command          `cmd:"" help:"Serve echo, for conformance suites and other people's clients."`
