@@ -117,9 +117,8 @@ func (c *Command) config() (cfg Config, err error) {
 		}
 	}
 	if cfg.Kfake == "" && cfg.KafkaLibs == "" {
-		cfg.Kfake = filepath.Join(filepath.Dir(cfg.Oort), "kfake")
-		if _, err := os.Stat(cfg.Kfake); err != nil {
-			return cfg, fmt.Errorf("chaos: no broker: %w; build one (go build -o %s ./deploy/kfake) or give --kfake or --kafka-libs", err, cfg.Kfake)
+		if cfg.Kfake, err = fleet.Broker("", cfg.Oort); err != nil {
+			return cfg, fmt.Errorf("chaos: %w, or --kafka-libs", err)
 		}
 	}
 	if cfg.Dir == "" {
