@@ -40,7 +40,8 @@ func (s *Server) trace(b *cometpb.Batch, records []comet.Record) (spans tracing)
 			continue
 		}
 		t := &traced{tracer: s.opt.Tracer, began: time.Now()}
-		t.ctx, t.apply = t.tracer.Start(traceparent.Into(context.Background(), p.Trace), "apply", trace.WithSpanKind(trace.SpanKindServer))
+		t.ctx, t.apply = t.tracer.Start(traceparent.Into(context.Background(), p.Trace), "apply",
+			trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(t.began))
 		t.apply.SetAttributes(
 			attribute.String("rpc.system", "grpc"),
 			attribute.String("messaging.message.id", p.Id),

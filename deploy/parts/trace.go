@@ -2,16 +2,16 @@ package parts
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/textproto"
 	"net/url"
 	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/net/http/httpguts"
 
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/deploy/ops/tracing"
@@ -85,28 +85,17 @@ func (f *TraceFlags) headers(to telling) (func() http.Header, error) {
 	return w.Load, nil
 }
 
-// readHeaders reads lines "Name: value". An error names the line and not what
-// stands in it.
+// readHeaders reads lines "Name: value". An error does not tell what stands in
+// them.
 func readHeaders(file string) (http.Header, error) {
-	r, err := os.Open(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	headers := http.Header{}
-	lines := bufio.NewScanner(r)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, ok := strings.Cut(line, ":")
-		value = strings.TrimSpace(value)
-		if !ok || !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
-			return nil, fmt.Errorf("%s:%d: not a header", file, n)
-		}
-		name = textproto.CanonicalMIMEHeaderKey(name)
-		headers[name] = append(headers[name], value)
+	lines := io.MultiReader(bytes.NewReader(bytes.TrimSpace(text)), strings.NewReader("\r\n\r\n"))
+	headers, err := textproto.NewReader(bufio.NewReader(lines)).ReadMIMEHeader()
+	if err != nil || len(headers) == 0 {
+		return nil, fmt.Errorf("%s: not lines of the form Name: value", file)
 	}
-	return headers, lines.Err()
+	return http.Header(headers), nil
 }
