@@ -99,7 +99,7 @@ func (b *bucket) ended(m *room.Msg, how ledger.Outcome) {
 	switch {
 	case m.Trace == nil && m.Watch == nil:
 	case how == ledger.Delivered:
-		m.Deliver(1, time.Now())
+		m.Deliver(1, time.Now(), &b.took)
 	default:
 		m.End(how, 1)
 	}

@@ -34,10 +34,14 @@ func NewMsg(op uint32, body []byte, lane uint8, expires int64) *Msg {
 	return &Msg{Frame: frame.Append(b, frame.Op(op), 0, body), Op: op, Lane: lane, Expires: expires}
 }
 
-// Deliver counts n links that have got the push by now.
-func (m *Msg) Deliver(n int, now time.Time) {
+// Deliver counts n links that have got the push by now, and in took how long it
+// took.
+func (m *Msg) Deliver(n int, now time.Time, took *ledger.Times) {
 	m.Trace.Deliver(n, now)
 	m.Watch.Deliver(n, now)
+	if m.Trace != nil && n > 0 {
+		took.Add(m.Trace.Took(now), n)
+	}
 }
 
 // End counts n links for which the push ended otherwise.
