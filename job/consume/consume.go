@@ -63,6 +63,9 @@ type Config struct {
 	// Commit is how often finished offsets are committed. It bounds what is read
 	// twice after a crash, nothing else. Zero means one second.
 	Commit time.Duration
+	// Measure is how often the brokers are asked how far this job is behind. Zero
+	// means 5 s.
+	Measure time.Duration
 	// Drain is how long a stop waits for answers to what is under way. Zero means
 	// 5 s.
 	Drain time.Duration
@@ -92,6 +95,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Commit == 0 {
 		c.Commit = time.Second
+	}
+	if c.Measure == 0 {
+		c.Measure = 5 * time.Second
 	}
 	if c.Drain == 0 {
 		c.Drain = 5 * time.Second

@@ -7,11 +7,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// lagEvery is how often the brokers are asked where the partitions end. The
-// fetches say it too, but a job that is held back does not fetch.
-const lagEvery = 5 * time.Second
-
-// measureEvery tells how far this job is behind, until ctx is over.
+// measureEvery tells how far this job is behind, until ctx is over. It asks where
+// the partitions end. The fetches say it too, but a job that is held back does
+// not fetch.
 func (s *session) measureEvery(ctx context.Context, every time.Duration) {
 	defer s.k.metrics.lag.Set(0)
 	admin := kadm.NewClient(s.client)

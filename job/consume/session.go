@@ -59,7 +59,7 @@ func (k *Kafka) session(ctx context.Context, id job.TopicID, open func(job.Topic
 	committing, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.commitEvery(committing, k.cfg.Commit) })
-	wg.Go(func() { s.measureEvery(committing, lagEvery) })
+	wg.Go(func() { s.measureEvery(committing, k.cfg.Measure) })
 	err = s.read(ctx)
 	if err == nil {
 		s.drain()
