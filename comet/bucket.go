@@ -314,12 +314,13 @@ func (b *bucket) expire(slot uint32) {
 func (b *bucket) OnTurn(now time.Time) time.Duration {
 	b.clock, b.ticked = now, true
 	b.wheel.Advance(now, b.expire)
-	wait := sooner(b.wheel.Wait(now), b.rooms.Flush())
-	wait = sooner(wait, b.broadcast(now))
+	wait := sooner(b.rooms.Flush(), b.broadcast(now))
 	b.trimYoung()
 	b.publish()
 	b.ticked = false
-	return wait
+	// The wheel is asked last: what was written above may have met a full
+	// socket, whose deadline then is nearer than any before.
+	return sooner(wait, b.wheel.Wait(now))
 }
 
 // publish moves the rooms' counters to where metrics read them.

@@ -15,7 +15,6 @@ package consume
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +31,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/oortim/oort/job"
+	"github.com/oortim/oort/proto/pushpb"
 )
 
 // Errors of this package.
@@ -48,7 +48,8 @@ type Config struct {
 	Brokers []string
 	// Topic that holds the pushes. Zero means "oort-push".
 	Topic string
-	// Group is the beginning of the group's name. Zero means "oort-job".
+	// Group is the beginning of the group's name (pushpb.Group). Zero means
+	// "oort-job".
 	Group string
 	// Instance makes this job a static member of that name: when it comes back
 	// after a crash it has its partitions at once, where others wait until the
@@ -63,9 +64,6 @@ type Config struct {
 	// Commit is how often finished offsets are committed. It bounds what is read
 	// twice after a crash, nothing else. Zero means one second.
 	Commit time.Duration
-	// Measure is how often the brokers are asked how far this job is behind. Zero
-	// means 5 s.
-	Measure time.Duration
 	// Drain is how long a stop waits for answers to what is under way. Zero means
 	// 5 s.
 	Drain time.Duration
@@ -95,9 +93,6 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Commit == 0 {
 		c.Commit = time.Second
-	}
-	if c.Measure == 0 {
-		c.Measure = 5 * time.Second
 	}
 	if c.Drain == 0 {
 		c.Drain = 5 * time.Second
@@ -161,7 +156,7 @@ func common(cfg Config) []kgo.Opt {
 func group(cfg Config, id job.TopicID) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.ConsumeTopics(cfg.Topic),
-		kgo.ConsumerGroup(GroupName(cfg.Group, id)),
+		kgo.ConsumerGroup(pushpb.Group(cfg.Group, id)),
 		kgo.DisableAutoCommit(),
 		// Out of range, too, means the earliest that there is.
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
@@ -180,11 +175,6 @@ func group(cfg Config, id job.TopicID) []kgo.Opt {
 		opts = append(opts, kgo.InstanceID(cfg.Instance))
 	}
 	return opts
-}
-
-// GroupName is the group in which jobs read the topic id.
-func GroupName(prefix string, id job.TopicID) string {
-	return prefix + "-" + hex.EncodeToString(id[:])
 }
 
 // backoff between attempts: 50 ms doubling to 2 s, a half of it random.

@@ -9,7 +9,6 @@ type metrics struct {
 	commits      prometheus.Counter
 	commitErrors prometheus.Counter
 	expired      prometheus.Counter
-	lag          prometheus.Gauge
 	registered   []prometheus.Collector
 }
 
@@ -24,14 +23,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			"Commits of offsets that failed; the next one includes them."),
 		expired: counter("oort_job_consume_expired_records_total",
 			"Records that the brokers deleted before this job could read them."),
-		lag: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "oort_job_lag_records", Help: "Records in this job's partitions that are not finished, read or not. As of some seconds ago.",
-		}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.partitions, m.fetchErrors, m.commits, m.commitErrors, m.expired, m.lag} {
+	for _, c := range []prometheus.Collector{m.partitions, m.fetchErrors, m.commits, m.commitErrors, m.expired} {
 		if err := reg.Register(c); err != nil {
 			m.unregister(reg)
 			return nil, err

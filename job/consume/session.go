@@ -59,7 +59,6 @@ func (k *Kafka) session(ctx context.Context, id job.TopicID, open func(job.Topic
 	committing, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { s.commitEvery(committing, k.cfg.Commit) })
-	wg.Go(func() { s.measureEvery(committing, k.cfg.Measure) })
 	err = s.read(ctx)
 	if err == nil {
 		s.drain()
@@ -153,7 +152,6 @@ func (s *session) starting(_ context.Context, offsets map[string]map[int32]kgo.O
 	for number, offset := range offsets[s.k.cfg.Topic] {
 		if w := s.workers[number]; w != nil {
 			w.next.Store(offset.EpochOffset().Offset)
-			w.began.Store(offset.EpochOffset().Offset)
 		}
 	}
 	return offsets, nil

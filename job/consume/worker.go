@@ -19,9 +19,6 @@ type worker struct {
 	committed job.Position // guarded by session.commitMu
 	// next is the offset that is expected next; negative if any will do.
 	next atomic.Int64
-	// began is the offset from which on this job reads; negative if that is the
-	// partition's beginning.
-	began atomic.Int64
 
 	ctx   context.Context
 	end   context.CancelFunc
@@ -43,7 +40,6 @@ func startWorker(s *session, number int32) *worker {
 		came: make(chan struct{}, 1),
 	}
 	w.next.Store(-1)
-	w.began.Store(-1)
 	w.ended.Go(w.run)
 	return w
 }
