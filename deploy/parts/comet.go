@@ -163,6 +163,7 @@ type Comet struct {
 	ops.AdminFlags
 	CometFlags
 	GRPCListenFlags
+	TraceFlags
 	Name         string   `help:"Name of this comet, unique in the cluster, kept over restarts. Default: the host's."`
 	GRPC         string   `name:"grpc" default:"127.0.0.1:3109" placeholder:"HOST:PORT" help:"Where jobs reach this comet."`
 	Logic        []string `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
@@ -195,6 +196,9 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	if err := b.openTracing(&c.TraceFlags, 0, "oort-comet", string(server)); err != nil {
+		return err
+	}
 	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
@@ -216,7 +220,7 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s))
+	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s, cometrpc.Options{Tracer: b.tracer}))
 	rpc.start()
 	ok, err := b.until(ctx, s.Ready)
 	if err != nil {
