@@ -60,11 +60,11 @@ func (o *outlet) chooseLocked(it item) choice {
 	return undecided
 }
 
-// contains may also be true for a room of the same hash: a needless record. That
-// of two rooms of one hash one ends while the other lives, and takes it along, is
-// to be expected once in 10^7 comets of a million rooms; the seed is nobody's to
-// choose. A hash takes a quarter of the memory that a name takes, and nothing of
-// the collector's time.
+// contains may also be true for a room of the same hash: a needless record. If
+// of two such rooms one ends while the other lives, it takes it along; at 1,000
+// rooms ending a second among a million that is to be expected once in 600
+// years, and the seed is nobody's to choose. A hash takes 27 to 38 bytes where a
+// name takes 64 to 80, and the collector does not look at it.
 func (r *rooms) contains(name string) bool {
 	_, ok := r.has[maphash.String(r.seed, name)]
 	return ok

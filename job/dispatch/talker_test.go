@@ -18,6 +18,7 @@ import (
 type talker struct {
 	cometpb.UnimplementedCometServer
 	t       testing.TB
+	stop    func()
 	streams chan *talk
 }
 
@@ -39,7 +40,8 @@ func newTalker(t testing.TB) (*talker, string) {
 	srv := grpc.NewServer()
 	cometpb.RegisterCometServer(srv, c)
 	go srv.Serve(ln) //nolint:errcheck // ends with Stop
-	t.Cleanup(srv.Stop)
+	c.stop = srv.Stop
+	t.Cleanup(c.stop)
 	return c, ln.Addr().String()
 }
 
