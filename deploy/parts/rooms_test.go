@@ -3,6 +3,7 @@ package parts
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -310,4 +311,16 @@ func (w *feedWorld) counted(choice string) (n float64) {
 		}
 	}
 	return n
+}
+
+func readFrame(r *bufio.Reader) (frame.Frame, error) {
+	length, err := r.Peek(4)
+	if err != nil {
+		return frame.Frame{}, err
+	}
+	b := make([]byte, binary.BigEndian.Uint32(length))
+	if _, err := io.ReadFull(r, b); err != nil {
+		return frame.Frame{}, err
+	}
+	return frame.Exact(b, len(b))
 }
