@@ -123,7 +123,7 @@ func (w *feedWorld) comet(server string) (job.Comet, string) {
 		w.t.Fatal(err)
 	}
 	srv := grpc.NewServer()
-	cometpb.RegisterCometServer(srv, cometrpc.NewServer(c))
+	cometpb.RegisterCometServer(srv, cometrpc.NewServer(c, cometrpc.Options{}))
 	go srv.Serve(ln) //nolint:errcheck // ends with Stop
 	w.t.Cleanup(func() {
 		srv.Stop()
