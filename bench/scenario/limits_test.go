@@ -52,7 +52,7 @@ func TestRatesOrder(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	run, err := measureSmall(t, Size{Members: []int{40, 3000}, Rooms: []int{1, 20, 100}, Size: 40, Transport: "both"}, "epoll+private")
+	run, err := measureSmall(t, Size{Members: []int{40, 3000}, Rooms: []int{1, 20, 100}, Size: 40, Passes: 3, Transport: "both"}, "epoll+private")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +90,7 @@ func TestValidateLimits(t *testing.T) {
 		"--max-latency 0s":    Rates{Size: 1, Duration: 1},
 		"a rate of 0":         Rates{Size: 1, Duration: 1, Latency: time.Second, Rate: []float64{0}},
 		"0 of something":      Size{Size: 1, Rooms: []int{0}},
+		"--passes -1":         Size{Size: 1, Passes: -1},
 		"--write-timeout 1ms": Slow{Rate: 1, Size: 1, Duration: 1, Write: time.Millisecond},
 		"six reckonings":      short,
 		"--rooms 0":           roomless,

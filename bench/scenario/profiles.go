@@ -17,7 +17,7 @@ var profiles = map[string][]suite.Scenario{
 		Echo{Links: []int{50}, Depth: 1, Size: []int{64}, Transport: "both", Duration: time.Second},
 		Fanout{Members: []int{500}, Rooms: 1, Writes: 10000, Size: []int{64}, Batch: []int{1}, Transport: "both", Duration: time.Second, Grace: grace},
 		Rates{Members: []int{500}, Rate: []float64{20, 2000}, Lossless: 20, Size: 64, Latency: 250 * time.Millisecond, Transport: "both", Duration: time.Second},
-		Size{Members: []int{100, 1000}, Rooms: []int{1, 100}, Size: 64, Transport: "both"},
+		Size{Members: []int{100, 1000}, Rooms: []int{1, 100}, Size: 64, Passes: 10, Transport: "both"},
 		Heartbeat{Links: []int{500}, Rate: []float64{1000}, Transport: "both", Duration: time.Second},
 		Churn{Links: []int{500}, Rate: []float64{100}, Messages: 5, Rooms: 5, Transport: "both", Duration: time.Second},
 		Slow{Links: []int{50}, Share: []float64{.2}, Rate: 50, Size: 16384, Transport: "both", Duration: time.Second},

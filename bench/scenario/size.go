@@ -21,6 +21,7 @@ type Size struct {
 	Members   []int  `default:"1000,10000,100000" help:"Links in all; several with commas, each a point. A million takes 8 GB for the kernel's sockets."`
 	Rooms     []int  `default:"1" help:"Rooms that the links are spread over; several with commas, each a point."`
 	Size      int    `default:"64" help:"Bytes of a message's body, at least 24."`
+	Passes    int    `default:"0" help:"How often; 0: as often as makes 300,000 writes, at most 100 times."`
 	Transport string `enum:"tcp,ws,both" default:"tcp" help:"What links use: ${enum}."`
 }
 
@@ -59,6 +60,9 @@ func (s Size) Validate() error {
 			return fmt.Errorf("%d of something is less than one", n)
 		}
 	}
+	if s.Passes < 0 {
+		return fmt.Errorf("--passes %d is negative", s.Passes)
+	}
 	return nil
 }
 
@@ -88,9 +92,14 @@ func (p size) Settings() []report.Setting {
 	}
 }
 
-// passes are as many as make 300,000 writes, since the clock of a process is a
-// little behind; but a hundred are enough.
-func (p size) passes() int { return min(max(1, 300_000/p.members), 100) }
+// passes is how often all links get a message: the clock of a process is a
+// little behind, so a few writes would not do.
+func (p size) passes() int {
+	if p.Passes > 0 {
+		return p.Passes
+	}
+	return min(max(1, 300_000/p.members), 100)
+}
 
 // fullness is what of a loop's descriptor table is used, at most: the kernel
 // deals links to loops by chance, and some get more than their share.
