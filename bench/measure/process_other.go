@@ -19,6 +19,9 @@ func OpenProcess(int) Process { return Process{} }
 // CPU is known on Linux only.
 func (Process) CPU() (time.Duration, error) { return 0, ErrNotLinux }
 
+// Nice is known on Linux only.
+func (Process) Nice(int) error { return ErrNotLinux }
+
 // Memory is what a process occupies, in bytes.
 type Memory struct{ RSS, Anonymous, PageTables int64 }
 

@@ -105,6 +105,9 @@ type Stats struct {
 	GCs        uint32
 	GCPauses   time.Duration // together
 	GCPauseMax time.Duration // of the last 256
+	// LongestStop is the longest time for which the collector has stopped the
+	// world at once, to a sixteenth; it stops it twice a cycle.
+	LongestStop time.Duration
 }
 
 // DoorReply is about a floor.Door, which lets links in by bare system calls and

@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/oortim/oort/bench/control"
@@ -47,6 +48,12 @@ func (r *Round) Start(ctx context.Context, name string, args ...string) (*contro
 	}
 	r.children = append(r.children, c)
 	return c, nil
+}
+
+// Discard kills a process of the round, whose orderly end is not part of it.
+func (r *Round) Discard(c *control.Child) {
+	c.Kill()
+	r.children = slices.DeleteFunc(r.children, func(one *control.Child) bool { return one == c })
 }
 
 // endTime bounds the end of each of a round's processes.

@@ -54,6 +54,9 @@ func (l *Loop) Prepare(o poller.Options, index int, wake func()) {
 func (l *Loop) Index() int              { return l.index }
 func (l *Loop) Post(t poller.Task) bool { return l.Tasks.Put(t) }
 
+// Accepted is how many connects became links.
+func (l *Loop) Accepted() uint64 { return l.accepted.Load() }
+
 func (l *Loop) kick() { l.Tasks.Kick() }
 
 func (l *Loop) count(s *poller.Stats) {
