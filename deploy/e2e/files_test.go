@@ -34,7 +34,7 @@ func etc(t *testing.T) string {
 	}
 	write(t, filepath.Join(dir, "oort.yaml"), "log-format: json\n")
 	write(t, filepath.Join(dir, "api-keys"), "me:0123456789abcdef0123456789abcdef\n")
-	for _, name := range []string{"jwt.pem", "regions", "networks", "GeoLite2-City.mmdb"} {
+	for _, name := range []string{"jwt.pem", "regions", "networks", "GeoLite2-City.mmdb", "otel-headers"} {
 		write(t, filepath.Join(dir, name), "")
 	}
 	return dir
