@@ -18,9 +18,9 @@ import (
 // 100 would let a comet with a million links grow to twice of what it needs while
 // they log in; and its 4 MB of a small heap would stop the world all the time.
 const (
-	leastPercent = 10
+	leastPercent = 20
 	mostPercent  = 400
-	headroom     = 48 << 20
+	headroom     = 64 << 20
 )
 
 // beat is how often the share is set anew.
