@@ -1,4 +1,5 @@
-// Package tune sets Go's runtime to what a process needs that holds a comet.
+// Package tune sets Go's runtime to what a process needs that holds a comet, or
+// that answers many short requests out of a small heap, as logic does.
 package tune
 
 import (

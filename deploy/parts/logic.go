@@ -63,6 +63,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	b.tuneCollector()
 	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
