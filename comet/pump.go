@@ -14,6 +14,13 @@ const (
 	pumpWorkers = 8
 	// pumpBatch bounds the connects of one exchange, and its disconnects.
 	pumpBatch = 128
+	// pumpEager exchanges take whatever waits. The others, where links come
+	// faster than logic answers, wait for half a batch, so that there are fewer
+	// of them: an exchange costs both sides as much as some forty connects in
+	// it. But none waits longer than pumpPatience for others.
+	pumpEager    = 2
+	pumpHalf     = pumpBatch / 2
+	pumpPatience = 5 * time.Millisecond
 	// goneMost bounds the disconnects that wait while logic is away; beyond it
 	// the oldest is forgotten, and its session ends by its time to live.
 	goneMost = 1 << 20
@@ -43,6 +50,9 @@ type pump struct {
 	mu       sync.Mutex
 	more     *sync.Cond
 	connects fifo[request]    // guarded by mu
+	busy     int              // guarded by mu: exchanges under way that have connects
+	hurry    *time.Timer      // guarded by mu; runs while connects wait for others
+	late     bool             // guarded by mu: some have waited for pumpPatience
 	overdue  *time.Timer      // guarded by mu; runs while connects wait
 	gone     fifo[Disconnect] // guarded by mu
 	open     bool             // guarded by mu: the comet is registered
@@ -68,9 +78,25 @@ func (p *pump) connect(r request) {
 	r.since = time.Now()
 	p.mu.Lock()
 	p.connects.put(r)
+	p.hurryLocked()
 	if p.overdue == nil {
 		p.overdue = time.AfterFunc(p.timeout, p.giveUp)
 	}
+	p.mu.Unlock()
+	p.more.Signal()
+}
+
+// hurryLocked sees to it that what may not go yet does not wait for long.
+func (p *pump) hurryLocked() {
+	if p.hurry == nil && p.connects.len() > 0 && !p.connectsLocked() {
+		p.hurry = time.AfterFunc(pumpPatience, p.hasten)
+	}
+}
+
+// hasten lets what waits go, however little it is.
+func (p *pump) hasten() {
+	p.mu.Lock()
+	p.hurry, p.late = nil, p.connects.len() > 0
 	p.mu.Unlock()
 	p.more.Signal()
 }
@@ -92,13 +118,13 @@ func (p *pump) goneLocked(list ...Disconnect) {
 
 // giveUp answers the connects that have waited too long for an exchange.
 func (p *pump) giveUp() {
-	for _, r := range p.late() {
+	for _, r := range p.overtime() {
 		p.answer(r, &Connected{Status: StatusUnavailable, Message: "logic is away or behind"})
 	}
 }
 
-// late takes the overdue connects out and sets the timer for the next.
-func (p *pump) late() (late []request) {
+// overtime takes the overdue connects out and sets the timer for the next.
+func (p *pump) overtime() (late []request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
@@ -131,7 +157,12 @@ func (p *pump) take(b *batch) bool {
 		}
 		p.more.Wait()
 	}
-	b.requests = p.connects.take(b.requests, pumpBatch)
+	if p.connectsLocked() {
+		b.requests = p.connects.take(b.requests, pumpBatch)
+		p.busy++
+		p.late = false
+		p.hurryLocked()
+	}
 	if !p.resting || p.ended {
 		b.gone = p.gone.take(b.gone, pumpBatch)
 	}
@@ -142,7 +173,13 @@ func (p *pump) workLocked() bool {
 	if p.ended {
 		return p.gone.len() > 0
 	}
-	return p.open && (p.connects.len() > 0 || p.gone.len() > 0 && !p.resting)
+	return p.connectsLocked() || p.open && p.gone.len() > 0 && !p.resting
+}
+
+// connectsLocked reports whether connects may go now.
+func (p *pump) connectsLocked() bool {
+	n := p.connects.len()
+	return p.open && n > 0 && (p.busy < pumpEager || n >= pumpHalf || p.late)
 }
 
 // run works until end; start as many as pumpWorkers.
@@ -150,8 +187,20 @@ func (p *pump) run(ctx context.Context) {
 	var b batch
 	for p.take(&b) {
 		p.exchange(ctx, &b)
+		p.answered(&b)
 		b.clear()
 	}
+}
+
+// answered makes way for the next exchange.
+func (p *pump) answered(b *batch) {
+	if len(b.requests) == 0 {
+		return
+	}
+	p.mu.Lock()
+	p.busy--
+	p.mu.Unlock()
+	p.more.Signal()
 }
 
 // clear empties b, which lets go of what it points to.
@@ -222,6 +271,9 @@ func (p *pump) end() {
 	p.connects = fifo[request]{}
 	if p.overdue != nil {
 		p.overdue.Stop()
+	}
+	if p.hurry != nil {
+		p.hurry.Stop()
 	}
 	p.mu.Unlock()
 	p.more.Broadcast()
