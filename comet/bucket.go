@@ -45,9 +45,10 @@ type bucket struct {
 	buf      []byte       // scratch for replies
 	one      [1]*room.Msg // scratch for one push
 	told     room.Stats
-	clock    time.Time // of this turn
-	ticked   bool      // clock is of this turn
-	number   uint64    // of the last link
+	took     ledger.Times // of what the owner wrote, since the last publish
+	clock    time.Time    // of this turn
+	ticked   bool         // clock is of this turn
+	number   uint64       // of the last link
 	rng      *rand.Rand
 }
 
@@ -264,7 +265,7 @@ func (b *bucket) retry(why Reason) int {
 	}
 	least := int(b.s.cfg.Times.Retry / time.Millisecond)
 	width := 2 * least
-	if why == ReasonOverloaded || why == ReasonUnavailable {
+	if why == ReasonOverloaded || why == ReasonUnavailable || why == ReasonRoomFull {
 		b.surge.turn(b.tick(), ticks(b.s.cfg.Times.Retry))
 		b.surge.turnedAway++
 		width *= b.surge.factor()
@@ -313,16 +314,21 @@ func (b *bucket) expire(slot uint32) {
 func (b *bucket) OnTurn(now time.Time) time.Duration {
 	b.clock, b.ticked = now, true
 	b.wheel.Advance(now, b.expire)
-	wait := sooner(b.wheel.Wait(now), b.rooms.Flush())
-	wait = sooner(wait, b.broadcast(now))
+	wait := sooner(b.rooms.Flush(), b.broadcast(now))
 	b.trimYoung()
 	b.publish()
 	b.ticked = false
-	return wait
+	// The wheel is asked last: what was written above may have met a full
+	// socket, whose deadline then is nearer than any before.
+	return sooner(wait, b.wheel.Wait(now))
 }
 
 // publish moves the rooms' counters to where metrics read them.
 func (b *bucket) publish() {
+	if b.took.Sum > 0 {
+		b.m.addTimes(&b.took)
+		b.took = ledger.Times{}
+	}
 	now := b.rooms.Stats()
 	if *now == b.told {
 		return
@@ -334,15 +340,19 @@ func (b *bucket) publish() {
 // OnStop has nothing left to do: every link has been closed.
 func (b *bucket) OnStop() { b.publish() }
 
-// joinRoom makes the link a member; false if there are too many rooms. Loops
-// that make their last room at the same moment can pass the limit by one each.
-func (b *bucket) joinRoom(r *record, name ident.Room) bool {
+// joinRoom makes the link a member, or says which limit forbids it. Loops that
+// make their last room at the same moment can pass that of rooms by one each.
+func (b *bucket) joinRoom(r *record, name ident.Room) Reason {
 	if b.s.rooms.Load() >= int64(b.s.cfg.Limits.Rooms) && !b.s.census.has(name) {
-		return false
+		return ReasonOverloaded
 	}
-	b.s.rooms.Add(int64(b.s.census.add(name, b.loop.Index(), 1)))
+	made, ok := b.s.census.join(name, b.loop.Index(), b.s.cfg.Limits.Members)
+	if !ok {
+		return ReasonRoomFull
+	}
+	b.s.rooms.Add(int64(made))
 	b.rooms.Join(r.id, name, r.enc, r.set, b.upToDate(r))
-	return true
+	return ReasonNone
 }
 
 // upToDate reports whether nothing waits for the link.
@@ -353,6 +363,6 @@ func (b *bucket) upToDate(r *record) bool { return !r.stalled && !r.hasOut }
 func (b *bucket) leaveRoom(r *record, name ident.Room, why ledger.Outcome) {
 	b.tellRoomGap(r, name)
 	rest, begun := b.rooms.Leave(r.id, why)
-	b.s.rooms.Add(int64(b.s.census.add(name, b.loop.Index(), -1)))
+	b.s.rooms.Add(int64(b.s.census.leave(name, b.loop.Index())))
 	b.prepend(r, rest, begun)
 }

@@ -116,10 +116,8 @@ func (c *Command) config() (cfg Config, err error) {
 			return cfg, fmt.Errorf("chaos: own binary: %w", err)
 		}
 	}
-	if cfg.Kfake == "" && cfg.KafkaLibs == "" {
-		if cfg.Kfake, err = fleet.Broker("", cfg.Oort); err != nil {
-			return cfg, fmt.Errorf("chaos: %w, or --kafka-libs", err)
-		}
+	if cfg.Kfake, err = fleet.FindKfake(cfg.Kfake, cfg.KafkaLibs, cfg.Oort); err != nil {
+		return cfg, err
 	}
 	if cfg.Dir == "" {
 		if cfg.Dir, err = os.MkdirTemp("", "oort-chaos-"); err != nil {

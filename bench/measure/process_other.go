@@ -43,3 +43,9 @@ type Machine struct{ Busy, Stolen time.Duration }
 
 // ReadMachine is known on Linux only.
 func ReadMachine() (Machine, error) { return Machine{}, ErrNotLinux }
+
+// Holdings are what a process holds of the kernel by number.
+type Holdings struct{ Descriptors, Threads int }
+
+// Holdings are known on Linux only.
+func (Process) Holdings() (Holdings, error) { return Holdings{}, ErrNotLinux }

@@ -153,7 +153,7 @@ func (m *million) openCluster(ctx context.Context) (err error) {
 	if o.Oort, err = os.Executable(); err != nil {
 		return fmt.Errorf("million: own binary: %w", err)
 	}
-	if o.Kfake, err = fleet.Broker(o.Kfake, o.Oort); err != nil {
+	if o.Kfake, err = fleet.FindKfake(o.Kfake, "", o.Oort); err != nil {
 		return fmt.Errorf("million: %w", err)
 	}
 	if m.dir, err = os.MkdirTemp("", "oort-million-"); err != nil {

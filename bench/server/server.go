@@ -23,6 +23,7 @@ import (
 	"github.com/oortim/oort/bench/control"
 	"github.com/oortim/oort/bench/floor"
 	"github.com/oortim/oort/comet"
+	"github.com/oortim/oort/comet/room"
 	cometrpc "github.com/oortim/oort/comet/rpc"
 	"github.com/oortim/oort/comet/tune"
 	"github.com/oortim/oort/logic"
@@ -41,12 +42,20 @@ const (
 	refresh = 50 * time.Millisecond
 )
 
-// manyLinks is the comet's limit of links: none but the descriptors'.
+// manyLinks is the comet's limit of links, and so of rooms: none but the
+// descriptors'.
 const manyLinks = 1 << 30
+
+// benchRoom is what a room's index is appended to where nobody says otherwise.
+const benchRoom = "bench://"
 
 // RoomName is the name of the room that a swarm's link number i joins, if
 // i modulo the number of rooms is index.
-func RoomName(index uint32) string { return "bench://" + strconv.FormatUint(uint64(index), 10) }
+func RoomName(index uint32) string { return named(benchRoom, index) }
+
+func named(prefix string, index uint32) string {
+	return prefix + strconv.FormatUint(uint64(index), 10)
+}
 
 // Server is one server under test.
 type Server struct {
@@ -82,8 +91,8 @@ func (s *Server) open(ctx context.Context, f *Flags, log *slog.Logger) error {
 	s.comet, err = comet.Open(comet.Config{
 		Server: name, TCP: f.TCP, WS: f.WS, Loops: f.Loops, Log: log,
 		Engine: func(o poller.Options) (poller.Engine, error) { return s.openEngine(f.Engine, o) },
-		Limits: comet.Limits{Links: manyLinks},
-		Times:  comet.Times{Settle: settle, Renew: renew, Heartbeat: f.Heartbeat},
+		Limits: comet.Limits{Links: manyLinks, Rooms: manyLinks, Room: room.Limits{MaxLatency: f.Latency}},
+		Times:  comet.Times{Settle: settle, Renew: renew, Heartbeat: f.Heartbeat, Write: f.Write},
 	}, door)
 	if err != nil {
 		return err

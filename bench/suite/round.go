@@ -27,11 +27,16 @@ type Round struct {
 	Case *report.Case
 
 	phase    func(string)
+	tell     func(string)
 	children []*control.Child
 }
 
 // Phase says what is being done now, for whoever watches.
 func (r *Round) Phase(format string, args ...any) { r.phase(fmt.Sprintf(format, args...)) }
+
+// Tell writes a line that stays, for rounds so long that whoever watches should
+// see how they go.
+func (r *Round) Tell(format string, args ...any) { r.tell(fmt.Sprintf(format, args...)) }
 
 // Start starts a process of this binary with args that serves a conductor; see
 // bench/control. It ends with the round, before those that were started

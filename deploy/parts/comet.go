@@ -43,6 +43,7 @@ type CometFlags struct {
 	MaxEarly         int           `default:"16384" help:"Bytes that a link may send before it has authenticated."`
 	MaxOutbox        int           `default:"65536" help:"Bytes that may wait for one link outside its room."`
 	MaxRooms         int           `default:"1000000" help:"Rooms in all."`
+	MaxRoom          int           `default:"0" help:"Links of one room on this comet; 0: no limit but that of links."`
 	MaxPending       int           `default:"1048576" help:"Bytes that may wait for one room; above it the lowest lane is shed first."`
 	MaxRing          int           `default:"1048576" help:"Bytes that a room keeps on a loop for members that lag, for each encoding and set of accepts."`
 	MaxRings         int           `default:"67108864" help:"Bytes that all rooms of a loop keep for members that lag."`
@@ -76,7 +77,7 @@ func (f *CometFlags) config(server ident.Server, log *slog.Logger) (comet.Config
 		Engine: func(o poller.Options) (poller.Engine, error) { return engines.Open(engine, o) },
 		Limits: comet.Limits{
 			Links: f.links(engine), Frame: f.MaxFrame, Early: f.MaxEarly, Outbox: f.MaxOutbox, Rooms: f.MaxRooms,
-			Traces: f.Traces,
+			Traces: f.Traces, Members: f.MaxRoom,
 			Room: room.Limits{
 				Pending: f.MaxPending, Ring: f.MaxRing, Rings: f.MaxRings, Age: f.RingAge, MaxLatency: f.MaxLatency,
 			},
@@ -162,6 +163,7 @@ type Comet struct {
 	ops.AdminFlags
 	CometFlags
 	GRPCListenFlags
+	TraceFlags
 	Name         string   `help:"Name of this comet, unique in the cluster, kept over restarts. Default: the host's."`
 	GRPC         string   `name:"grpc" default:"127.0.0.1:3109" placeholder:"HOST:PORT" help:"Where jobs reach this comet."`
 	Logic        []string `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
@@ -194,6 +196,9 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	if err := b.openTracing(&c.TraceFlags, 0, "oort-comet", string(server)); err != nil {
+		return err
+	}
 	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
@@ -215,7 +220,7 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s))
+	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s, cometrpc.Options{Tracer: b.tracer}))
 	rpc.start()
 	ok, err := b.until(ctx, s.Ready)
 	if err != nil {

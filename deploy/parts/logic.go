@@ -25,6 +25,7 @@ type LogicFlags struct {
 	Domain    string        `help:"Domain that the node list names first, as goim's clients expect."`
 	PlaceFlags
 	AuthFlags
+	SampleFlags
 }
 
 // Logic is `oort logic`.
@@ -32,12 +33,14 @@ type Logic struct {
 	ops.AdminFlags
 	LogicFlags
 	GRPCListenFlags
+	TraceFlags
 	GRPC  string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
 	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
 	RedisFlags
 	KafkaFlags
-	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; with 3 or more, two brokers must have a push before it is answered; 0: the cluster's default."`
-	Partitions  int32 `default:"8" help:"Partitions of the topic if it has to be made."`
+	Replication int16         `default:"0" help:"Replication of the topic if it has to be made; with 3 or more, two brokers must have a push before it is answered; 0: the cluster's default."`
+	Partitions  int32         `default:"8" help:"Partitions of the topic if it has to be made."`
+	MaxLag      time.Duration `default:"1m" help:"How long a push may have waited for a job; above it pushes for its partition are answered 503. Longer than the jobs' --max-hold; negative: never."`
 }
 
 // Examples are shown by --help.
@@ -64,6 +67,9 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	}
 	defer b.opened.close()
 	b.tuneCollector()
+	if err := b.openTracing(&c.TraceFlags, c.TraceSample, "oort-logic", processName()); err != nil {
+		return err
+	}
 	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
@@ -90,7 +96,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	b.admin.Check("redis", sessions.Ready)
 	publisher, err := b.openPublisher(first, publish.Config{
 		Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
-		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication,
+		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication, Group: c.Group, MaxLag: c.MaxLag,
 	})
 	if err != nil {
 		return err
@@ -112,7 +118,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 }
 
 func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (logic.Publisher, error) {
-	cfg.Metrics = b.admin.Registry()
+	cfg.Metrics, cfg.Tracer = b.admin.Registry(), b.tracer
 	p, err := publish.OpenKafka(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -142,7 +148,7 @@ func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error
 	cfg.Heartbeat, cfg.PushTTL = f.Heartbeat, f.PushTTL
 	cfg.Limits.BodyBytes = f.MaxBody
 	cfg.Nodes = balance.Advice{Domain: f.Domain, Heartbeat: f.Heartbeat}
-	if cfg.Nodes.Atlas, err = b.openAtlas(&f.PlaceFlags); err != nil {
+	if cfg.Nodes.Atlas, err = f.atlas(); err != nil {
 		return nil, err
 	}
 	cfg.Log, cfg.Metrics = b.log, b.admin.Registry()

@@ -57,6 +57,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/sasl"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/pushpb"
@@ -89,6 +90,14 @@ type Config struct {
 	// more, two must have a push before it is answered.
 	Partitions  int32
 	Replication int16
+	// Group is the beginning of the name of the jobs' consumer group. Zero means
+	// "oort-job".
+	Group string
+	// MaxLag is how long the oldest push that no job has finished may have
+	// waited. Above it pushes for its partition are answered
+	// logic.ErrOverloaded. It should lie above the jobs' --max-hold, or one dead
+	// comet stops the pushers. Zero means a minute, negative never.
+	MaxLag time.Duration
 	// Timeout is the longest that Publish takes if its context has no earlier
 	// deadline. Zero means 5 s.
 	Timeout time.Duration
@@ -107,6 +116,9 @@ type Config struct {
 	SASL sasl.Mechanism
 	// Metrics registers oort_logic_publish_*. Zero means none.
 	Metrics prometheus.Registerer
+	// Tracer opens a span for each record below a sampled one of Publish's
+	// context. Zero means none.
+	Tracer trace.Tracer
 }
 
 func (c Config) withDefaults() Config {
@@ -115,6 +127,12 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Partitions == 0 {
 		c.Partitions = 8
+	}
+	if c.Group == "" {
+		c.Group = "oort-job"
+	}
+	if c.MaxLag == 0 {
+		c.MaxLag = time.Minute
 	}
 	if c.Replication == 0 {
 		c.Replication = -1
@@ -139,6 +157,7 @@ func (c Config) withDefaults() Config {
 type Kafka struct {
 	cfg       Config      // immutable after OpenKafka
 	producers []*producer // immutable after OpenKafka; by partition
+	watch     *watch      // immutable after OpenKafka
 	metrics   *metrics    // immutable after OpenKafka
 	gate      gate        // calls under way
 	waiting   waiting     // records under way
@@ -170,8 +189,13 @@ func openDialer(ctx context.Context, cfg Config, d dialer) (*Kafka, error) {
 		k.producers = append(k.producers, producer)
 	}
 	k.warm(ctx)
-	k.metrics, err = newMetrics(cfg.Metrics, &k.waiting)
+	if k.watch, err = openWatch(cfg, d, partitions); err != nil {
+		k.closeProducers()
+		return nil, err
+	}
+	k.metrics, err = newMetrics(cfg.Metrics, &k.waiting, k.watch)
 	if err != nil {
+		k.watch.Close()
 		k.closeProducers()
 		return nil, fmt.Errorf("publish: metrics: %w", err)
 	}
@@ -192,7 +216,7 @@ func (k *Kafka) Publish(ctx context.Context, pushes []*pushpb.Push) []error {
 	if !deadline.After(start) {
 		return fill(len(pushes), errNoTime)
 	}
-	c := newCall(k, pushes, deadline)
+	c := newCall(ctx, k, pushes, deadline)
 	defer c.cancel()
 	results := c.run()
 	k.metrics.observe(results, time.Since(start))
@@ -216,6 +240,7 @@ func (k *Kafka) Ready(ctx context.Context) error {
 // ErrUnknown or logic.ErrNotStored.
 func (k *Kafka) Close(ctx context.Context) error {
 	err := k.gate.close(ctx)
+	k.watch.Close()
 	k.closeProducers()
 	k.metrics.unregister()
 	if err != nil {

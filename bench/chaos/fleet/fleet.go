@@ -11,6 +11,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,6 +35,8 @@ type Options struct {
 	// Logics, Jobs and Comets are how many there are. Zero means 2, 2 and 3,
 	// negative none.
 	Logics, Jobs, Comets int
+	// CometFlags are further flags of every comet.
+	CometFlags []string
 	// Volatile has Redis keep nothing on disk. Otherwise what it answered
 	// survives SIGKILL.
 	Volatile bool
@@ -84,6 +87,22 @@ const (
 	hostComet     = 31
 	readyPatience = time.Minute
 )
+
+// SomeBase draws a Base, so that fleets side by side do not meet.
+func SomeBase() string { return fmt.Sprintf("127.%d.%d", 32+rand.IntN(200), rand.IntN(250)) }
+
+// FindKfake is the kfake to run: file, or if that is empty the one beside oort;
+// none if there are libs of Apache Kafka.
+func FindKfake(file, libs, oort string) (string, error) {
+	if file != "" || libs != "" {
+		return file, nil
+	}
+	file = filepath.Join(filepath.Dir(oort), "kfake")
+	if err := Check(file); err != nil {
+		return "", fmt.Errorf("fleet: no broker: %w; build one (go build -o %s ./deploy/kfake) or give --kfake or --kafka-libs", err, file)
+	}
+	return file, nil
+}
 
 // New lays a cluster out; Start starts it.
 func New(o Options) (*Fleet, error) {
@@ -186,9 +205,10 @@ func (f *Fleet) logic(i int) *Part {
 }
 
 func (f *Fleet) comet(i int) *Part {
-	return f.ours(fmt.Sprintf("comet-%d", i+1), Comet, hostComet+i, "comet", "--name", fmt.Sprintf("comet-%d", i+1),
+	name := fmt.Sprintf("comet-%d", i+1)
+	return f.ours(name, Comet, hostComet+i, append([]string{"comet", "--name", name,
 		"--tcp", f.at(hostComet+i, portTCP), "--ws", f.at(hostComet+i, portWS),
-		"--grpc", f.CometRPC(i), "--advertise-grpc", f.via(f.CometRPC(i)), "--logic", f.logicAddrs())
+		"--grpc", f.CometRPC(i), "--advertise-grpc", f.via(f.CometRPC(i)), "--logic", f.logicAddrs()}, f.o.CometFlags...)...)
 }
 
 func (f *Fleet) job(i int) *Part {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 )
@@ -93,17 +92,4 @@ func Check(binary string) error {
 		err = fmt.Errorf("fleet: %q cannot be executed", binary)
 	}
 	return err
-}
-
-// Broker is the kfake to run: the one that is named, or else the one beside
-// oort.
-func Broker(named, oort string) (string, error) {
-	if named != "" {
-		return named, Check(named)
-	}
-	beside := filepath.Join(filepath.Dir(oort), "kfake")
-	if err := Check(beside); err != nil {
-		return "", fmt.Errorf("no broker: %w; build one (go build -o %s ./deploy/kfake) or give --kfake", err, beside)
-	}
-	return beside, nil
 }
