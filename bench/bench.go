@@ -33,12 +33,14 @@ import (
 
 // Commands below `oort bench`.
 type Commands struct {
-	IO    scenario.IO           `cmd:"" name:"io" help:"Compare I/O engines under one server, scenario by scenario."`
-	Floor scenario.FloorCommand `cmd:"" help:"Bare send(2) on the sockets of links: what no engine can go below."`
-	Suite scenario.Suite        `cmd:"" help:"All scenarios of io, at sizes that fit together."`
-	Echo  echo.Command          `cmd:"" help:"Serve echo, for conformance suites and other people's clients."`
-	Chaos chaos.Command         `cmd:"" help:"Break and mend a cluster, and judge what clients and pushers saw against what is promised."`
-	Push  push.Command          `cmd:"" help:"From the push API to the sockets: latency of lone messages, or throughput with --rate."`
+	IO      scenario.IO             `cmd:"" name:"io" help:"Compare I/O engines under one server, scenario by scenario."`
+	Soak    scenario.SoakCommand    `cmd:"" help:"One comet for long, with everything going on; fails if anything grows or does not add up."`
+	Million scenario.MillionCommand `cmd:"" help:"A million links in one comet, with all that lets them in beside it: logins, memory, pauses, heartbeats, one message to all."`
+	Floor   scenario.FloorCommand   `cmd:"" help:"Bare send(2) on the sockets of links: what no engine can go below."`
+	Suite   scenario.Suite          `cmd:"" help:"All scenarios of io, at sizes that fit together."`
+	Echo    echo.Command            `cmd:"" help:"Serve echo, for conformance suites and other people's clients."`
+	Chaos   chaos.Command           `cmd:"" help:"Break and mend a cluster, and judge what clients and pushers saw against what is promised."`
+	Push    push.Command            `cmd:"" help:"From the push API to the sockets: latency of lone messages, or throughput with --rate."`
 
 	Directed directed.Command `cmd:"" help:"Pushes to one key each, through a cluster of processes, beside the bare calls that they need."`
 

@@ -45,9 +45,10 @@ type bucket struct {
 	buf      []byte       // scratch for replies
 	one      [1]*room.Msg // scratch for one push
 	told     room.Stats
-	clock    time.Time // of this turn
-	ticked   bool      // clock is of this turn
-	number   uint64    // of the last link
+	took     ledger.Times // of what the owner wrote, since the last publish
+	clock    time.Time    // of this turn
+	ticked   bool         // clock is of this turn
+	number   uint64       // of the last link
 	rng      *rand.Rand
 }
 
@@ -324,6 +325,10 @@ func (b *bucket) OnTurn(now time.Time) time.Duration {
 
 // publish moves the rooms' counters to where metrics read them.
 func (b *bucket) publish() {
+	if b.took.Sum > 0 {
+		b.m.addTimes(&b.took)
+		b.took = ledger.Times{}
+	}
 	now := b.rooms.Stats()
 	if *now == b.told {
 		return

@@ -89,8 +89,9 @@ func (o *outlet) answered(ack *cometpb.Ack) error {
 	o.answers.Add(1)
 	o.metrics.answered(b, o.cfg.Now())
 	for i, out := range ack.GetOutcomes() {
-		it := b.items[i]
-		it.Owner.Done(it.Entry, outcome(out))
+		it, o := &b.items[i], outcome(out)
+		it.end(o)
+		it.Owner.Done(it.Entry, o)
 	}
 	if relieved {
 		o.relieved()

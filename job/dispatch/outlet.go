@@ -102,6 +102,7 @@ func (o *outlet) Offer(deliveries []job.Delivery) {
 	for _, d := range deliveries {
 		o.seq++
 		it := item{Delivery: d, seq: o.seq, at: now}
+		it.begin(o)
 		if o.refused {
 			verdicts = append(verdicts, dropped(it, job.ReasonClosed))
 			continue
