@@ -35,8 +35,8 @@ type Options struct {
 	// Logics, Jobs and Comets are how many there are. Zero means 2, 2 and 3,
 	// negative none.
 	Logics, Jobs, Comets int
-	// CometFlags are further flags of every comet.
-	CometFlags []string
+	// CometFlags and JobFlags are further flags of every comet and job.
+	CometFlags, JobFlags []string
 	// Volatile has Redis keep nothing on disk. Otherwise what it answered
 	// survives SIGKILL.
 	Volatile bool
@@ -215,8 +215,8 @@ func (f *Fleet) comet(i int) *Part {
 
 func (f *Fleet) job(i int) *Part {
 	name := fmt.Sprintf("job-%d", i+1)
-	return f.ours(name, Job, hostJob+i, "job", "--name", name, "--static", name,
-		"--kafka", f.via(f.KafkaAddr()), "--logic", f.logicAddrs())
+	return f.ours(name, Job, hostJob+i, append([]string{"job", "--name", name, "--static", name,
+		"--kafka", f.via(f.KafkaAddr()), "--logic", f.logicAddrs()}, f.o.JobFlags...)...)
 }
 
 func (f *Fleet) ours(name string, kind Kind, host int, args ...string) *Part {
