@@ -40,6 +40,8 @@ type Options struct {
 	// Volatile has Redis keep nothing on disk. Otherwise what it answered
 	// survives SIGKILL.
 	Volatile bool
+	// LogicFlags are further flags of the logics.
+	LogicFlags []string
 	// Env is added to the environment of oort's processes.
 	Env []string
 	// Via has the parts reach each other through other addresses, so that
@@ -199,9 +201,9 @@ func (f *Fleet) kafka() *Part {
 }
 
 func (f *Fleet) logic(i int) *Part {
-	return f.ours(fmt.Sprintf("logic-%d", i+1), Logic, hostLogic+i, "logic",
-		"--http", f.at(hostLogic+i, portHTTP), "--grpc", f.LogicRPC(i),
-		"--redis", f.via(f.RedisAddr()), "--kafka", f.via(f.KafkaAddr()))
+	flags := []string{"logic", "--http", f.at(hostLogic+i, portHTTP), "--grpc", f.LogicRPC(i),
+		"--redis", f.via(f.RedisAddr()), "--kafka", f.via(f.KafkaAddr())}
+	return f.ours(fmt.Sprintf("logic-%d", i+1), Logic, hostLogic+i, append(flags, f.o.LogicFlags...)...)
 }
 
 func (f *Fleet) comet(i int) *Part {
