@@ -111,7 +111,7 @@ func (o *outlet) answer(i int, out job.Outcome) {
 	d := o.got[i]
 	o.got = slices.Delete(o.got, i, i+1)
 	o.mu.Unlock()
-	d.Owner.Done(d.Entry, out)
+	d.Owner.Done(o.server, d, out)
 }
 
 // bench is a job with outlets and a source of the test's own.
@@ -341,7 +341,7 @@ func TestCloseDiscards(t *testing.T) {
 	if got := len(a.ids()); got != 3 {
 		t.Errorf("%d deliveries are left, want the other partition's 3", got)
 	}
-	flight.Owner.Done(flight.Entry, job.Outcome{})
+	flight.Owner.Done(a.server, flight, job.Outcome{})
 	if last, ok := p.Finished(); ok {
 		t.Errorf("a closed partition finished up to %v", last)
 	}

@@ -50,9 +50,14 @@ func (o *outlet) batchLocked(l *lane, verdicts []verdict) (*batch, []verdict) {
 		case len(b.items) > 0 && (b.bytes+n > min(o.cfg.BatchBytes, o.maxBytes) || it.Owner != b.items[0].Owner):
 			return o.launchLocked(b), verdicts
 		}
-		if reason != job.ReasonNone {
-			verdicts = append(verdicts, dropped(o.popLocked(l), reason))
+		switch {
+		case reason != job.ReasonNone && len(b.items) > 0:
+			return o.launchLocked(b), verdicts // the drop comes first the next time
+		case reason != job.ReasonNone:
+			verdicts = append(verdicts, o.droppedLocked(l, o.popLocked(l), reason))
 			continue
+		case l.held.drops > 0:
+			return nil, verdicts
 		}
 		b.items = append(b.items, l.pop()) // stays in the books until it lands
 		b.bytes += n
@@ -90,7 +95,7 @@ func (o *outlet) answered(ack *cometpb.Ack) error {
 	o.metrics.answered(b, o.cfg.Now())
 	for i, out := range ack.GetOutcomes() {
 		it := b.items[i]
-		it.Owner.Done(it.Entry, outcome(out))
+		it.Owner.Done(o.server, it.Delivery, outcome(out))
 	}
 	if relieved {
 		o.relieved()
@@ -111,6 +116,6 @@ func outcome(o *cometpb.Outcome) job.Outcome {
 	}
 	return job.Outcome{
 		Drop: reason, Replayed: o.GetReplayed(),
-		Links: int(o.GetLinks()), Missing: len(o.GetMissing()),
+		Links: int(o.GetLinks()), Missing: o.GetMissing(),
 	}
 }
