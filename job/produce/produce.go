@@ -212,7 +212,10 @@ func (k *Kafka) produce(ctx context.Context, topic string, records []*kgo.Record
 		}
 	}
 	if first != nil {
-		k.forget(topic) // perhaps it was made anew, with another number of partitions
+		// Perhaps it was made anew, under another id and with another number of
+		// partitions. The client would keep to the old id for ever.
+		k.forget(topic)
+		k.client.PurgeTopicsFromProducing(topic)
 	}
 	return first
 }
