@@ -13,9 +13,10 @@ import (
 const (
 	// followBatch is how many pushes are followed up together.
 	followBatch = 256
-	// findFor is how long logic is asked for a batch. What it does not answer then
-	// is dropped as moved: the records behind it wait to be committed.
-	findFor = 10 * time.Second
+	// findFor is how long logic is asked for a batch, about as long as a push waits
+	// for a comet. What it does not answer then is dropped as moved, for the records
+	// behind it wait to be committed.
+	findFor = 30 * time.Second
 	// findMost is how many keys logic is asked for at once.
 	findMost = 1000
 )

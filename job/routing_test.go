@@ -129,10 +129,15 @@ const now = 1_000_000_000 * time.Microsecond
 
 func newBench(t testing.TB, comets ...job.ServerID) *bench {
 	t.Helper()
+	return newBenchWith(t, func(*job.Config) {}, comets...)
+}
+
+func newBenchWith(t testing.TB, change func(*job.Config), comets ...job.ServerID) *bench {
+	t.Helper()
 	b := &bench{t: t, dir: new(jobtest.Directory), reg: prometheus.NewRegistry(), outlets: make(map[job.ServerID]*outlet)}
 	b.list(comets...)
 	source := &hands{opened: make(chan func(job.TopicID, int32) job.Partition)}
-	j, err := job.New(job.Config{
+	cfg := job.Config{
 		Source: source, Directory: b.dir, Refresh: 5 * time.Millisecond, Metrics: b.reg,
 		Now: func() time.Time { return time.UnixMicro(int64(now / time.Microsecond)) },
 		Open: func(c job.OutletConfig) job.Outlet {
@@ -141,7 +146,9 @@ func newBench(t testing.TB, comets ...job.ServerID) *bench {
 			b.outlets[c.Server] = &outlet{server: c.Server, relieved: c.Relieved}
 			return b.outlets[c.Server]
 		},
-	})
+	}
+	change(&cfg)
+	j, err := job.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
