@@ -13,8 +13,8 @@ const dirShards = 256
 
 // place is where a link lives in this process.
 type place struct {
-	loop  uint32
-	id    poller.ID
+	loop uint32
+	id   poller.ID
 	// direct: a push was addressed to the link here; see directory.reach. It lies
 	// where the struct has a hole.
 	direct bool

@@ -116,11 +116,8 @@ func (c *Command) config() (cfg Config, err error) {
 			return cfg, fmt.Errorf("chaos: own binary: %w", err)
 		}
 	}
-	if cfg.Kfake == "" && cfg.KafkaLibs == "" {
-		cfg.Kfake = filepath.Join(filepath.Dir(cfg.Oort), "kfake")
-		if _, err := os.Stat(cfg.Kfake); err != nil {
-			return cfg, fmt.Errorf("chaos: no broker: %w; build one (go build -o %s ./deploy/kfake) or give --kfake or --kafka-libs", err, cfg.Kfake)
-		}
+	if cfg.Kfake, err = fleet.FindKfake(cfg.Kfake, cfg.KafkaLibs, cfg.Oort); err != nil {
+		return cfg, err
 	}
 	if cfg.Dir == "" {
 		if cfg.Dir, err = os.MkdirTemp("", "oort-chaos-"); err != nil {

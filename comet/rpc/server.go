@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -22,10 +23,17 @@ const MaxBatch = 1 << 20
 type Server struct {
 	cometpb.UnimplementedCometServer
 	comet *comet.Server
+	opt   Options
+}
+
+// Options of a Server. The zero value of a field means its default.
+type Options struct {
+	// Tracer opens spans for pushes in sampled traces. Nil means none.
+	Tracer trace.Tracer
 }
 
 // NewServer serves c.
-func NewServer(c *comet.Server) *Server { return &Server{comet: c} }
+func NewServer(c *comet.Server, opt Options) *Server { return &Server{comet: c, opt: opt} }
 
 // Push is the stream of one job: Hello, then batches, each applied and answered
 // in turn. Batches of a partition are applied one at a time also across
@@ -90,7 +98,9 @@ func (s *Server) apply(stream cometpb.Comet_PushServer, b *cometpb.Batch) (*come
 	for i, r := range b.Records {
 		records[i] = comet.Record{LeaderEpoch: r.LeaderEpoch, Offset: r.Offset, Push: r.Push}
 	}
+	spans := s.trace(b, records)
 	outcomes, err := s.comet.Apply(stream.Context(), p, records)
+	spans.applied(outcomes, err)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, fmt.Sprint(err))
 	}

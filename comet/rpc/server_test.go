@@ -44,7 +44,7 @@ func openComet(t *testing.T) *comet.Server {
 func withServer(t *testing.T, run func(t *testing.T, c *comet.Server, s cometpb.Comet_PushClient)) {
 	over(t, func(t *testing.T, serve server) {
 		c := openComet(t)
-		cc := serve(t, func(r grpc.ServiceRegistrar) { cometpb.RegisterCometServer(r, NewServer(c)) })
+		cc := serve(t, func(r grpc.ServiceRegistrar) { cometpb.RegisterCometServer(r, NewServer(c, Options{})) })
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		stream, err := cometpb.NewCometClient(cc).Push(ctx)

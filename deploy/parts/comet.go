@@ -20,6 +20,7 @@ import (
 	"github.com/oortim/oort/comet"
 	"github.com/oortim/oort/comet/room"
 	cometrpc "github.com/oortim/oort/comet/rpc"
+	"github.com/oortim/oort/comet/tune"
 	"github.com/oortim/oort/deploy/ops"
 	opsrpc "github.com/oortim/oort/deploy/ops/rpc"
 	"github.com/oortim/oort/poller"
@@ -162,6 +163,7 @@ type Comet struct {
 	ops.AdminFlags
 	CometFlags
 	GRPCListenFlags
+	TraceFlags
 	Name         string   `help:"Name of this comet, unique in the cluster, kept over restarts. Default: the host's."`
 	GRPC         string   `name:"grpc" default:"127.0.0.1:3109" placeholder:"HOST:PORT" help:"Where jobs reach this comet."`
 	Logic        []string `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
@@ -194,6 +196,9 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	if err := b.openTracing(&c.TraceFlags, 0, "oort-comet", string(server)); err != nil {
+		return err
+	}
 	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
@@ -215,7 +220,7 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s))
+	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s, cometrpc.Options{Tracer: b.tracer}))
 	rpc.start()
 	ok, err := b.until(ctx, s.Ready)
 	if err != nil {
@@ -253,8 +258,9 @@ func serverID(name string) (ident.Server, error) {
 // openComet starts a comet that reaches logic over cc. At the end it is
 // drained, then stopped.
 func (b *base) openComet(cfg comet.Config, cc grpc.ClientConnInterface, advert cometrpc.Advert, window time.Duration) (*comet.Server, error) {
-	b.tuneCollector()
-	spareProcs(cfg.Loops)
+	untune := tune.Collector()
+	b.opened.add("collector's tuning", func(context.Context) error { untune(); return nil })
+	tune.Procs(cfg.Loops)
 	logic := cometrpc.NewLogic(cc, advert)
 	s, err := comet.Open(cfg, logic)
 	if err != nil {
@@ -271,18 +277,6 @@ func (b *base) openComet(cfg comet.Config, cc grpc.ClientConnInterface, advert c
 		return s.Drain(ctx, window)
 	})
 	return s, nil
-}
-
-// spareProcs lets two more goroutines run than there are CPUs if there are more
-// loops than that: the runtime does not see that a loop's system calls take
-// time, so loops that are busy would keep the idle ones waiting. Beside two
-// busy loops on two CPUs an idle one answers in 0.1 ms instead of 9 (medians; go
-// test -run xxx -bench Crowded -benchtime 60x ./poller/raw). Who sets GOMAXPROCS
-// knows better.
-func spareProcs(loops int) {
-	if procs := runtime.GOMAXPROCS(0); loops > procs && os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(procs + 2)
-	}
 }
 
 // rpcServer is a gRPC server that listens but does not serve yet, so that its

@@ -25,6 +25,7 @@ type LogicFlags struct {
 	Domain    string        `help:"Domain that the node list names first, as goim's clients expect."`
 	PlaceFlags
 	AuthFlags
+	SampleFlags
 }
 
 // Logic is `oort logic`.
@@ -32,6 +33,7 @@ type Logic struct {
 	ops.AdminFlags
 	LogicFlags
 	GRPCListenFlags
+	TraceFlags
 	GRPC  string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
 	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
 	RedisFlags
@@ -64,6 +66,9 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	if err := b.openTracing(&c.TraceFlags, c.TraceSample, "oort-logic", processName()); err != nil {
+		return err
+	}
 	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
@@ -113,7 +118,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 }
 
 func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (logic.Publisher, error) {
-	cfg.Metrics = b.admin.Registry()
+	cfg.Metrics, cfg.Tracer = b.admin.Registry(), b.tracer
 	p, err := publish.OpenKafka(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -143,7 +148,7 @@ func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error
 	cfg.Heartbeat, cfg.PushTTL = f.Heartbeat, f.PushTTL
 	cfg.Limits.BodyBytes = f.MaxBody
 	cfg.Nodes = balance.Advice{Domain: f.Domain, Heartbeat: f.Heartbeat}
-	if cfg.Nodes.Atlas, err = b.openAtlas(&f.PlaceFlags); err != nil {
+	if cfg.Nodes.Atlas, err = f.atlas(); err != nil {
 		return nil, err
 	}
 	cfg.Log, cfg.Metrics = b.log, b.admin.Registry()

@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	"github.com/oortim/oort/job"
@@ -70,6 +71,9 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics registers oort_job_*. Zero means none.
 	Metrics prometheus.Registerer
+	// Tracer opens a span for each delivery of a push in a sampled trace. Zero
+	// means none.
+	Tracer trace.Tracer
 	// Now is the clock by which records expire and are held. Zero means time.Now.
 	Now func() time.Time
 }

@@ -94,8 +94,9 @@ func (o *outlet) answered(ack *cometpb.Ack) error {
 	o.answers.Add(1)
 	o.metrics.answered(b, o.cfg.Now())
 	for i, out := range ack.GetOutcomes() {
-		it := b.items[i]
-		it.Owner.Done(o.server, it.Delivery, outcome(out))
+		it, out := &b.items[i], outcome(out)
+		it.end(out)
+		it.Owner.Done(o.server, it.Delivery, out)
 	}
 	if relieved {
 		o.relieved()

@@ -3,6 +3,8 @@ package dispatch
 import (
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/oortim/oort/job"
 	"github.com/oortim/oort/proto/cometpb"
 )
@@ -36,6 +38,8 @@ type item struct {
 	job.Delivery
 	seq uint64    // its number among all offered to this comet
 	at  time.Time // when it was offered
+
+	span trace.Span // nil unless the push is in a sampled trace
 }
 
 // batch is what was sent at once and is not answered.
@@ -72,6 +76,7 @@ func (b *batch) message(seq uint64) *cometpb.ToComet {
 	topic := b.lane.key.topic
 	records := make([]*cometpb.Record, len(b.items))
 	for i, it := range b.items {
+		it.sent()
 		records[i] = &cometpb.Record{LeaderEpoch: it.LeaderEpoch, Offset: it.Offset, Push: it.Push}
 	}
 	return &cometpb.ToComet{Kind: &cometpb.ToComet_Batch{Batch: &cometpb.Batch{

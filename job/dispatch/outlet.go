@@ -102,6 +102,7 @@ func (o *outlet) Offer(deliveries []job.Delivery) {
 	for _, d := range deliveries {
 		o.seq++
 		it := item{Delivery: d, seq: o.seq, at: now}
+		it.begin(o)
 		if o.refused {
 			verdicts = append(verdicts, verdict{it, job.Outcome{Drop: job.ReasonClosed, Unsent: true}})
 			continue
@@ -294,6 +295,7 @@ func (o *outlet) settleLocked() (relieved bool) {
 // finish tells outcomes; never under the lock.
 func (o *outlet) finish(verdicts []verdict, relieved bool) {
 	for _, v := range verdicts {
+		v.item.end(v.outcome)
 		v.item.Owner.Done(o.server, v.item.Delivery, v.outcome)
 	}
 	if relieved {

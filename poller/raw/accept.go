@@ -65,6 +65,7 @@ func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
 func (l *loop) pauseAccept() {
 	l.PauseAccept()
 	l.full = false
+	l.engine.steer.end(l)
 	for i := range l.listeners {
 		l.ignore(i)
 		if l.engine.how.Private {
