@@ -83,3 +83,30 @@ func TestTwoOfAName(t *testing.T) {
 		t.Errorf("at last: %v", got)
 	}
 }
+
+// TestWhere: keys are where their session is, if the comet lives.
+func TestWhere(t *testing.T) {
+	w := newWorld(t)
+	w.renew(w.svc, c1, c2)
+	w.connect(c1, "a", 1)
+	w.connect(c2, "b", 1)
+	where := func() []ident.Server {
+		t.Helper()
+		servers, err := w.svc.Where(context.Background(), []ident.Key{"b", "nobody", "a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return servers
+	}
+	if got := where(); !slices.Equal(got, []ident.Server{c2, "", c1}) {
+		t.Errorf("%q", got)
+	}
+	w.renew(w.svc, c1Again)
+	if got := where(); !slices.Equal(got, []ident.Server{c2, "", ""}) {
+		t.Errorf("after c1 was restarted: %q", got)
+	}
+	w.store.fail(true, false)
+	if _, err := w.svc.Where(context.Background(), []ident.Key{"a"}); !isUnavailable(err) {
+		t.Errorf("without sessions: %v", err)
+	}
+}
