@@ -138,6 +138,8 @@ type Outcome struct {
 	Drop Reason
 	// Replayed: the comet had it before.
 	Replayed bool
+	// Spared: it was not sent, because the comet has no link in the room.
+	Spared bool
 	// Links that it was handed to.
 	Links int
 	// Missing are the keys that were not there. A comet that answers a record

@@ -155,7 +155,7 @@ func (f *follow) split(s *straggler, where map[string]ServerID) (pushes []*pushp
 
 // drop enters s for some keys, for which its record has to wait, too.
 func (s *straggler) drop(reason Reason, keys []string) {
-	s.p.hold(s.number)
+	s.p.more(s.number, 1)
 	s.p.drop(s.comet, s.record, s.number, keys, Outcome{Drop: reason})
 }
 

@@ -94,6 +94,8 @@ func (m *metrics) drop(reason Reason) { m.dropped[reason].Inc() }
 func (m *metrics) done(o Outcome) {
 	switch {
 	case o.Drop != ReasonNone: // counted when its fate is known
+	case o.Spared:
+		return // the outlet counts those
 	case o.Replayed:
 		m.replayed.Inc()
 	default:

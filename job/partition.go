@@ -78,7 +78,7 @@ func step(records []Record) int {
 
 // route decides where records go and offers them.
 func (p *partition) route(records []Record) {
-	plan := p.job.routes.plan()
+	plan := p.job.routes.plan(p)
 	defer plan.end()
 	now := p.job.now().UnixMicro()
 	base := p.begin(len(records))
@@ -159,6 +159,16 @@ func (p *partition) admit(base int64, records []Record, counts []int) {
 	p.advanceLocked()
 }
 
+// more says that n things more are to be settled for an entry that is not
+// finished: comets that get its delivery, too, or drops of it.
+func (p *partition) more(number int64, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.open[number-p.first].left += n
+	}
+}
+
 // Done implements Owner.
 func (p *partition) Done(comet ServerID, d Delivery, o Outcome) {
 	p.job.metrics.done(o)
@@ -200,16 +210,6 @@ func (p *partition) drop(comet ServerID, r Record, number int64, keys []string, 
 	e.Comet, e.Keys, e.Reason = string(comet), keys, o.Drop.String()
 	e.Partition, e.Offset = p.number, r.Offset
 	p.job.drops.add(drop{p, number, e, o.Entered})
-}
-
-// hold makes the entry numbered wait for one thing more. What it waits for
-// already must not have been settled.
-func (p *partition) hold(number int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.closed {
-		p.open[number-p.first].left++
-	}
 }
 
 // settle tells that one thing which the entry numbered waited for has been done;

@@ -69,6 +69,9 @@ func (r *run) open(ctx context.Context) error {
 	base := fleet.SomeBase()
 	o := fleet.Options{Dir: r.Dir, Base: base, Oort: r.Oort, Kfake: r.Kfake, KafkaLibs: r.KafkaLibs, Env: r.Env,
 		Logics: r.Logics, Jobs: r.Jobs, Comets: r.Comets, Via: fleet.Via{}}
+	if r.MaxHold > 0 {
+		o.JobFlags = []string{"--max-hold", r.MaxHold.String()}
+	}
 	plain, err := fleet.New(o) // to learn the addresses
 	if err != nil {
 		return err

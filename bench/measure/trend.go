@@ -17,8 +17,8 @@ type Trend struct {
 	Slope, Low float64
 }
 
-// fewest is how many readings a Trend needs: below, Sen's interval of the five
-// that are left has no lower end.
+// fewest is how many readings a Trend needs: Sen's interval of fewer than the
+// five that are left then has no lower end.
 const fewest = 6
 
 // TrendOf values that were read at so many seconds; ok is false if there are
@@ -55,7 +55,7 @@ func sen(seconds, values []float64) (slope, low float64) {
 	n := float64(len(seconds))
 	reach := 1.96 * math.Sqrt(n*(n-1)*(2*n+5)/18) // 1.96: 95 % of a normal distribution
 	low = math.Inf(-1)
-	if at := int(math.Floor((float64(len(slopes)) - reach) / 2)); at > 0 {
+	if at := int(math.Round((float64(len(slopes)) - reach) / 2)); at > 0 {
 		low = slopes[at-1]
 	}
 	return Center(slopes).Median, low

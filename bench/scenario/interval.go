@@ -93,7 +93,7 @@ func (s *soaking) interval(ctx context.Context, n int) error {
 	s.Tell("%6s  RSS %.2f MB (%.2f before collection), heap %.2f MB, %d descriptors, %d goroutines, %d threads; pushed %d × links: %s; %d lost to closing",
 		v.at.Round(time.Second), mega(v.rss), mega(v.standing), mega(v.heap), v.descriptors, v.goroutines, v.threads,
 		moving.concerns+still.concerns, outcomes(s.sums.ended), s.sums.delivered()-s.sums.got)
-	return nil
+	return pause(ctx, time.Duration(n)*s.Every-v.at)
 }
 
 func mega(n int64) float64 { return float64(n) / 1e6 }
@@ -113,7 +113,7 @@ func outcomes(ended map[string]uint64) string {
 func (s *soaking) streams(run uint32, d time.Duration) []server.PushArgs {
 	all := []server.PushArgs{
 		{Rooms: s.Rooms, Rate: s.Messages, Size: messageSize, Lanes: []int{ledger.System, ledger.Gift, ledger.Chat, ledger.Ambient}},
-		{Rooms: 1, Room: fatRoom, Rate: 20, Size: 16 << 10},
+		{Rooms: 1, Room: fatRoom, Rate: 20, Size: 24 << 10},
 		{Rooms: 1, Room: likesRoom, Rate: 20, Batch: 5, Size: messageSize, Lanes: []int{ledger.Ambient}, Collapse: true},
 		{Rate: .5, Size: messageSize, Lanes: []int{ledger.System}, Speed: int64(4 * s.Links), Expires: 150 * time.Millisecond},
 		{Run: direct, Rooms: s.Walkers, Keys: walkerKey, Rate: 1, Size: messageSize},

@@ -40,7 +40,7 @@ type Million struct {
 	Heartbeat time.Duration `default:"5m" help:"Interval of a link's heartbeats."`
 	Hold      time.Duration `default:"10m" help:"How long the links are held while they send heartbeats."`
 	Pushes    int           `default:"3" help:"Messages to all, one after the other, and as many rounds of bare sends, by turns."`
-	Yield     int           `default:"0" help:"By how much clients, logic and Redis are nicer than the comet (nice(1)), which would have a host of its own."`
+	Yield     int           `default:"10" help:"By how much clients, logic and Redis are nicer than the comet (nice(1)), which would have a host of its own."`
 	Kfake     string        `placeholder:"FILE" help:"The kfake to run (go build ./deploy/kfake). Default: the one beside this oort."`
 }
 
@@ -135,7 +135,7 @@ func (m *million) open(ctx context.Context, r *suite.Round) (err error) {
 		}
 		flags = append(flags, "--logic-at="+m.cluster.LogicRPC(0))
 	}
-	if m.rig, err = openRig(ctx, r, append(flags, "--heartbeat="+(m.Heartbeat+time.Minute).String())...); err != nil {
+	if m.rig, err = openRig(ctx, r, append(flags, "--heartbeat="+(m.Heartbeat*3/2).String())...); err != nil {
 		return err
 	}
 	if err := m.yield(); err != nil {
@@ -149,7 +149,8 @@ func (m *million) open(ctx context.Context, r *suite.Round) (err error) {
 const clusterBase = "127.0.6"
 
 func (m *million) openCluster(ctx context.Context) (err error) {
-	o := fleet.Options{Base: clusterBase, Kfake: m.Kfake, Logics: 1, Comets: -1, Jobs: -1, Volatile: true}
+	o := fleet.Options{Base: clusterBase, Kfake: m.Kfake, Logics: 1, Comets: -1, Jobs: -1, Volatile: true,
+		LogicFlags: []string{"--heartbeat", m.Heartbeat.String()}}
 	if o.Oort, err = os.Executable(); err != nil {
 		return fmt.Errorf("million: own binary: %w", err)
 	}

@@ -124,7 +124,8 @@ func (s *Server) openLogic(f *Flags, name ident.Server) (comet.Logic, error) {
 	sessions := session.NewMemory(session.TTLs{}, time.Now)
 	svc, err := logic.New(logic.Config{
 		Sessions: sessions, Registry: sessions, Publisher: publisher{s}, Auth: auth.Open{},
-		Refresh: refresh, Metrics: s.metrics,
+		Heartbeat: f.Heartbeat * 2 / 3, // a comet waits half as long again
+		Refresh:   refresh, Metrics: s.metrics,
 	})
 	if err != nil {
 		return nil, err

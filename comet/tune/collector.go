@@ -1,4 +1,5 @@
-// Package tune sets Go's runtime to what a process needs that holds a comet.
+// Package tune sets Go's runtime to what a process needs that holds a comet, or
+// that answers many short requests out of a small heap, as logic does.
 package tune
 
 import (
@@ -18,9 +19,9 @@ import (
 // 100 would let a comet with a million links grow to twice of what it needs while
 // they log in; and its 4 MB of a small heap would stop the world all the time.
 const (
-	leastPercent = 10
+	leastPercent = 20
 	mostPercent  = 400
-	headroom     = 48 << 20
+	headroom     = 64 << 20
 )
 
 // beat is how often the share is set anew.

@@ -258,8 +258,7 @@ func serverID(name string) (ident.Server, error) {
 // openComet starts a comet that reaches logic over cc. At the end it is
 // drained, then stopped.
 func (b *base) openComet(cfg comet.Config, cc grpc.ClientConnInterface, advert cometrpc.Advert, window time.Duration) (*comet.Server, error) {
-	untune := tune.Collector()
-	b.opened.add("collector's tuning", func(context.Context) error { untune(); return nil })
+	b.tuneCollector()
 	tune.Procs(cfg.Loops)
 	logic := cometrpc.NewLogic(cc, advert)
 	s, err := comet.Open(cfg, logic)
@@ -277,6 +276,12 @@ func (b *base) openComet(cfg comet.Config, cc grpc.ClientConnInterface, advert c
 		return s.Drain(ctx, window)
 	})
 	return s, nil
+}
+
+// tuneCollector has the collector run less often than Go would, until the end.
+func (b *base) tuneCollector() {
+	stop := tune.Collector()
+	b.opened.add("collector's tuning", func(context.Context) error { stop(); return nil })
 }
 
 // rpcServer is a gRPC server that listens but does not serve yet, so that its

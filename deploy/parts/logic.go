@@ -66,6 +66,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	b.tuneCollector()
 	if err := b.openTracing(&c.TraceFlags, c.TraceSample, "oort-logic", processName()); err != nil {
 		return err
 	}

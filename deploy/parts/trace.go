@@ -30,6 +30,9 @@ type SampleFlags struct {
 	TraceSample float64 `default:"0.001" help:"Share of the requests that push, from 0 to 1, whose way is traced. A request that bears a sampled traceparent is traced in any case, one that bears another never."`
 }
 
+// lastSpans is how long the end of a process waits for its last spans.
+const lastSpans = 2 * time.Second
+
 // openTracing opens the way of the spans of service; instance is this process
 // among its like. Nothing happens without a URL: base.tracer stays nil.
 func (b *base) openTracing(f *TraceFlags, sample float64, service, instance string) error {
@@ -57,6 +60,8 @@ func (b *base) openTracing(f *TraceFlags, sample float64, service, instance stri
 	b.tracer = t.Tracer()
 	b.opened.add("tracing", func(ctx context.Context) error {
 		defer transport.CloseIdleConnections()
+		ctx, cancel := context.WithTimeout(ctx, lastSpans)
+		defer cancel()
 		return t.Close(ctx)
 	})
 	return nil

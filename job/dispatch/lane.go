@@ -26,6 +26,7 @@ type lane struct {
 	queue  []item // oldest first
 	flight *batch // nil if nothing is in flight
 	queued bool   // the lane is in outlet.ready
+	parked bool   // the lane is in outlet.rooms.parked
 	held   *held  // nothing more is sent while it counts
 }
 

@@ -40,6 +40,7 @@ type loop struct {
 	yielded   time.Time   // when it last did
 	buf       []byte      // what links are read into
 	vec       sock.Vector // scratch of Writev
+	caller    caller      // scratch of accept
 }
 
 func newLoop(e *engine, index int) (*loop, error) {

@@ -35,11 +35,13 @@ type Options struct {
 	// Logics, Jobs and Comets are how many there are. Zero means 2, 2 and 3,
 	// negative none.
 	Logics, Jobs, Comets int
-	// CometFlags are further flags of every comet.
-	CometFlags []string
+	// CometFlags and JobFlags are further flags of every comet and job.
+	CometFlags, JobFlags []string
 	// Volatile has Redis keep nothing on disk. Otherwise what it answered
 	// survives SIGKILL.
 	Volatile bool
+	// LogicFlags are further flags of the logics.
+	LogicFlags []string
 	// Env is added to the environment of oort's processes.
 	Env []string
 	// Via has the parts reach each other through other addresses, so that
@@ -199,9 +201,9 @@ func (f *Fleet) kafka() *Part {
 }
 
 func (f *Fleet) logic(i int) *Part {
-	return f.ours(fmt.Sprintf("logic-%d", i+1), Logic, hostLogic+i, "logic",
-		"--http", f.at(hostLogic+i, portHTTP), "--grpc", f.LogicRPC(i),
-		"--redis", f.via(f.RedisAddr()), "--kafka", f.via(f.KafkaAddr()))
+	flags := []string{"logic", "--http", f.at(hostLogic+i, portHTTP), "--grpc", f.LogicRPC(i),
+		"--redis", f.via(f.RedisAddr()), "--kafka", f.via(f.KafkaAddr())}
+	return f.ours(fmt.Sprintf("logic-%d", i+1), Logic, hostLogic+i, append(flags, f.o.LogicFlags...)...)
 }
 
 func (f *Fleet) comet(i int) *Part {
@@ -213,8 +215,8 @@ func (f *Fleet) comet(i int) *Part {
 
 func (f *Fleet) job(i int) *Part {
 	name := fmt.Sprintf("job-%d", i+1)
-	return f.ours(name, Job, hostJob+i, "job", "--name", name, "--static", name,
-		"--kafka", f.via(f.KafkaAddr()), "--logic", f.logicAddrs())
+	return f.ours(name, Job, hostJob+i, append([]string{"job", "--name", name, "--static", name,
+		"--kafka", f.via(f.KafkaAddr()), "--logic", f.logicAddrs()}, f.o.JobFlags...)...)
 }
 
 func (f *Fleet) ours(name string, kind Kind, host int, args ...string) *Part {

@@ -28,8 +28,9 @@ import (
 
 // Errors of Open.
 var (
-	// ErrURL: the URL is none to which spans could be sent.
-	ErrURL = errors.New("tracing: not a URL of http or https without user and password")
+	// ErrURL: the URL is none to which spans could be sent. What lets a process in
+	// belongs into Config.Headers.
+	ErrURL = errors.New("tracing: not a URL of http or https without user, password and query")
 	// ErrSample: the share of traces is not between 0 and 1.
 	ErrSample = errors.New("tracing: the share of traces is from 0 to 1")
 )
@@ -73,7 +74,7 @@ type Tracing struct {
 // Open checks cfg; it connects when there is something to send.
 func Open(cfg Config) (*Tracing, error) {
 	at, err := url.Parse(cfg.URL)
-	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" || at.User != nil {
+	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" || at.User != nil || at.RawQuery != "" {
 		return nil, ErrURL // without the text: it may hold a password
 	}
 	if at.Path == "" || at.Path == "/" {

@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestOpenRefuses(t *testing.T) {
-	for _, at := range []string{"", "collector:4318", "ftp://collector/", "http://", "http://u:secret@collector/", "https://a b/", "://"} {
+	for _, at := range []string{"", "collector:4318", "ftp://collector/", "http://", "http://u:secret@collector/", "https://collector/v1/traces?key=secret", "https://a b/", "://"} {
 		if _, err := Open(Config{URL: at}); !errors.Is(err, ErrURL) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%q: %v", at, err)
 		}
