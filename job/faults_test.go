@@ -468,7 +468,7 @@ func TestFollowerIsKilled(t *testing.T) {
 	push := func() {
 		t.Helper()
 		var batch []*pushpb.Push
-		for range 30 {
+		for range 5 {
 			id := fmt.Sprint(len(want))
 			want = append(want, id)
 			batch = append(batch, &pushpb.Push{Id: id, Kind: pushpb.Kind_KIND_KEYS, Server: "a@1", Keys: []string{"k"}})
