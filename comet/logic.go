@@ -59,6 +59,9 @@ type Connected struct {
 	Heartbeat  time.Duration // promised to the client; 0: the comet's own
 	Retry      time.Duration // advice if the status is not OK
 	Platform   string        // of the device; "": unknown
+	// Rooms that the link may join, now and later; Room is one of them. Nil
+	// means any.
+	Rooms ident.Permission
 }
 
 // Disconnect gives the session of one link back.

@@ -93,7 +93,8 @@ var statuses = map[logicpb.Status]comet.Status{
 
 func connected(c *logicpb.Connected) comet.Connected {
 	status, known := statuses[c.Status]
-	if !known || status == comet.StatusOK && !named(c) {
+	rooms, permitted := permission(c)
+	if !known || status == comet.StatusOK && !(permitted && named(c)) {
 		status = comet.StatusUnavailable
 	}
 	out := comet.Connected{
@@ -101,7 +102,7 @@ func connected(c *logicpb.Connected) comet.Connected {
 		AcceptsAll: c.AcceptsAll, Epoch: c.Epoch,
 		Heartbeat: time.Duration(c.HeartbeatMs) * time.Millisecond,
 		Retry:     time.Duration(c.RetryMs) * time.Millisecond,
-		Platform:  c.Platform,
+		Platform:  c.Platform, Rooms: rooms,
 	}
 	for _, op := range c.Accepts {
 		out.Accepts = append(out.Accepts, uint32(op))
@@ -117,6 +118,23 @@ func named(c *logicpb.Connected) bool {
 	}
 	_, err := ident.ParseRoom(c.Room)
 	return err == nil || c.Room == ""
+}
+
+// permission is which rooms a link may join; ok is false if a pattern is none,
+// or the room is not among them.
+func permission(c *logicpb.Connected) (rooms ident.Permission, ok bool) {
+	if !c.RoomsLimited {
+		return nil, true
+	}
+	rooms = make(ident.Permission, len(c.RoomPatterns)) // not nil: none is not any
+	for i, text := range c.RoomPatterns {
+		pattern, err := ident.ParseRoomPattern(text)
+		if err != nil {
+			return nil, false
+		}
+		rooms[i] = pattern
+	}
+	return rooms, rooms.Allows(ident.Room(c.Room))
 }
 
 // Renew is of comet.Logic.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/oortim/oort/comet"
+	"github.com/oortim/oort/proto/ident"
 	"github.com/oortim/oort/proto/logicpb"
 	"github.com/oortim/oort/proto/roster"
 )
@@ -184,6 +186,32 @@ func TestSessions(t *testing.T) {
 			t.Errorf("disconnects %v", s.gone)
 		}
 	})
+}
+
+// What a token says of rooms reaches the comet as it is; an answer that
+// contradicts itself lets nobody in.
+func TestRoomsPermitted(t *testing.T) {
+	for _, tc := range []struct {
+		limited  bool
+		patterns []string
+		want     ident.Permission
+		status   comet.Status
+	}{
+		{false, nil, nil, comet.StatusOK},
+		{false, []string{"live://*"}, nil, comet.StatusOK},
+		{true, []string{"live://*", "chat://1"}, ident.Permission{"live://*", "chat://1"}, comet.StatusOK},
+		{true, []string{"chat://1"}, ident.Permission{"chat://1"}, comet.StatusUnavailable}, // its room is live://1
+		{true, nil, ident.Permission{}, comet.StatusUnavailable},
+		{true, []string{"live://*", "no pattern"}, nil, comet.StatusUnavailable},
+	} {
+		got := connected(&logicpb.Connected{Key: "k", Room: "live://1", RoomsLimited: tc.limited, RoomPatterns: tc.patterns})
+		if got.Status != tc.status || !slices.Equal(got.Rooms, tc.want) || (got.Rooms == nil) != (tc.want == nil) {
+			t.Errorf("%v %q: status %v, rooms %q", tc.limited, tc.patterns, got.Status, got.Rooms)
+		}
+	}
+	if got := connected(&logicpb.Connected{Key: "k", RoomsLimited: true}); got.Status != comet.StatusOK || got.Rooms == nil {
+		t.Errorf("in no room, and none permitted: %+v", got)
+	}
 }
 
 // Many at once share one stream, and each gets its own answers, also when the
