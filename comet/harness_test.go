@@ -296,6 +296,11 @@ func openWith(t testing.TB, engine string, l *tableLogic, mend func(*Config)) *r
 		if n := s.rooms.Load(); n != 0 {
 			t.Errorf("%d rooms left behind", n)
 		}
+		for _, b := range s.buckets {
+			if n := b.permits.table.Len(); n != 0 {
+				t.Errorf("%d permissions left behind", n)
+			}
+		}
 	})
 	return r
 }

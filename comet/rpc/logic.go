@@ -43,7 +43,7 @@ func NewLogic(cc grpc.ClientConnInterface, advert Advert) *Logic {
 	if advert.Weight == 0 {
 		advert.Weight = 1
 	}
-	return &Logic{client: client, advert: advert, sessions: newSessions(client)}
+	return &Logic{client: client, advert: advert, sessions: newSessions(client, string(advert.Server))}
 }
 
 // Close ends the stream of sessions.
