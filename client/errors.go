@@ -53,6 +53,7 @@ const (
 	CodeUnexpectedOp     Code = 3013
 	CodeInternal         Code = 3014
 	CodeBadAuth          Code = 3015
+	CodeRoomFull         Code = 3016
 )
 
 // DisconnectError ends a link that the server closed with a reason (op 6, or a

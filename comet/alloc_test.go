@@ -61,7 +61,7 @@ func TestHeartbeatAllocatesNothing(t *testing.T) {
 		b.OnOpen(id, poller.Conn{})
 		r := b.at(id)
 		r.state, r.enc, r.heartbeat = live, row.enc, 1000
-		if !b.joinRoom(r, ident.Room("live://1")) {
+		if b.joinRoom(r, ident.Room("live://1")) != ReasonNone {
 			t.Fatal("not joined")
 		}
 		in := make([]byte, len(row.wire))
@@ -87,7 +87,7 @@ func TestIdleAllocatesNothing(t *testing.T) {
 		r := b.at(id)
 		r.state, r.heartbeat = live, 1<<20
 		b.fresh--
-		if !b.joinRoom(r, ident.Room("live://1")) {
+		if b.joinRoom(r, ident.Room("live://1")) != ReasonNone {
 			t.Fatal("not joined")
 		}
 		b.rearm(r)

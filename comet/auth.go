@@ -93,9 +93,11 @@ func (b *bucket) welcome(r *record, c *Connected) {
 	if !b.enter(r, c) {
 		return
 	}
-	if c.Room != "" && !b.joinRoom(r, c.Room) {
-		b.end(r, ReasonOverloaded)
-		return
+	if c.Room != "" {
+		if why := b.joinRoom(r, c.Room); why != ReasonNone {
+			b.end(r, why)
+			return
+		}
 	}
 	b.rearm(r)
 	b.answer(r, frame.OpAuthReply, r.auth, nil)

@@ -267,7 +267,7 @@ func (b *bucket) retry(why Reason) int {
 	}
 	least := int(b.s.cfg.Times.Retry / time.Millisecond)
 	width := 2 * least
-	if why == ReasonOverloaded || why == ReasonUnavailable {
+	if why == ReasonOverloaded || why == ReasonUnavailable || why == ReasonRoomFull {
 		b.surge.turn(b.tick(), ticks(b.s.cfg.Times.Retry))
 		b.surge.turnedAway++
 		width *= b.surge.factor()
@@ -337,15 +337,19 @@ func (b *bucket) publish() {
 // OnStop has nothing left to do: every link has been closed.
 func (b *bucket) OnStop() { b.publish() }
 
-// joinRoom makes the link a member; false if there are too many rooms. Loops
-// that make their last room at the same moment can pass the limit by one each.
-func (b *bucket) joinRoom(r *record, name ident.Room) bool {
+// joinRoom makes the link a member, or says which limit forbids it. Loops that
+// make their last room at the same moment can pass that of rooms by one each.
+func (b *bucket) joinRoom(r *record, name ident.Room) Reason {
 	if b.s.rooms.Load() >= int64(b.s.cfg.Limits.Rooms) && !b.s.census.has(name) {
-		return false
+		return ReasonOverloaded
 	}
-	b.s.rooms.Add(int64(b.s.census.add(name, b.loop.Index(), 1)))
+	made, ok := b.s.census.join(name, b.loop.Index(), b.s.cfg.Limits.Members)
+	if !ok {
+		return ReasonRoomFull
+	}
+	b.s.rooms.Add(int64(made))
 	b.rooms.Join(r.id, name, r.enc, r.set, b.upToDate(r))
-	return true
+	return ReasonNone
 }
 
 // upToDate reports whether nothing waits for the link.
@@ -356,6 +360,6 @@ func (b *bucket) upToDate(r *record) bool { return !r.stalled && !r.hasOut }
 func (b *bucket) leaveRoom(r *record, name ident.Room, why ledger.Outcome) {
 	b.tellRoomGap(r, name)
 	rest, begun := b.rooms.Leave(r.id, why)
-	b.s.rooms.Add(int64(b.s.census.add(name, b.loop.Index(), -1)))
+	b.s.rooms.Add(int64(b.s.census.leave(name, b.loop.Index())))
 	b.prepend(r, rest, begun)
 }

@@ -63,6 +63,9 @@ type Limits struct {
 	// Rooms in all. Zero means 1,000,000. At the limit a join of a new room
 	// is refused.
 	Rooms int
+	// Members bounds the links of one room on this comet; a join beyond it is
+	// refused. Zero means no bound but that of links.
+	Members int
 	// Accepts bounds the ops that one link may list. Zero means 128.
 	Accepts int
 	// Auths bounds the connects under way a loop. Zero means 4,096.
@@ -165,6 +168,7 @@ func (l *Limits) fill() error {
 		{"limit of an outbox", &l.Outbox, 64 << 10, 4 << 10, big},
 		{"limit of outboxes", &l.Outboxes, 64 << 20, 64 << 10, big},
 		{"limit of rooms", &l.Rooms, 1_000_000, 1, big},
+		{"limit of a room's members", &l.Members, 0, 0, big},
 		{"limit of accepts", &l.Accepts, 128, 1, 4096},
 		{"limit of auths", &l.Auths, 4096, 1, big},
 		{"rate of frames", &l.Rate, 20, 1, 10_000},

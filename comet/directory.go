@@ -143,9 +143,9 @@ func (c *census) at(r ident.Room) *roomShard {
 	return &c.shards[maphash.String(c.seed, string(r))%dirShards]
 }
 
-// add counts n links of loop into r, or out of it. It returns how many rooms
-// that made (1), ended (-1) or neither.
-func (c *census) add(r ident.Room, loop int, n int32) (rooms int) {
+// join counts a link of loop into r, unless r has as many as most; zero: it may
+// have any number. made is 1 if that made the room.
+func (c *census) join(r ident.Room, loop, most int) (made int, ok bool) {
 	s := c.at(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,15 +153,29 @@ func (c *census) add(r ident.Room, loop int, n int32) (rooms int) {
 	if h == nil {
 		h = &headcount{here: make([]int32, c.loops)}
 		s.rooms[r] = h
-		rooms = 1
+		made = 1
+	} else if most > 0 && int(h.total) >= most {
+		return 0, false
 	}
-	h.here[loop] += n
-	h.total += n
+	h.here[loop]++
+	h.total++
+	return made, true
+}
+
+// leave counts a link of loop out of r, which it has joined. It returns -1 if
+// that was the room's last.
+func (c *census) leave(r ident.Room, loop int) (ended int) {
+	s := c.at(r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.rooms[r]
+	h.here[loop]--
+	h.total--
 	if h.total == 0 {
 		delete(s.rooms, r)
-		rooms--
+		return -1
 	}
-	return rooms
+	return 0
 }
 
 // has reports whether r has members here.

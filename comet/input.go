@@ -228,9 +228,11 @@ func (b *bucket) changeRoom(r *record, f *frame.Frame) {
 		if old != "" {
 			b.leaveRoom(r, old, ledger.Left)
 		}
-		if name != "" && !b.joinRoom(r, name) {
-			b.end(r, ReasonOverloaded)
-			return
+		if name != "" {
+			if why := b.joinRoom(r, name); why != ReasonNone {
+				b.end(r, why)
+				return
+			}
 		}
 	}
 	b.answer(r, frame.OpChangeRoomReply, f.Seq, nil)

@@ -34,6 +34,7 @@ const (
 	ReasonUnexpectedOp            // an op that a client may not send now
 	ReasonInternal                // a defect here: a panic, an error of the system
 	ReasonBadAuth                 // an auth body that makes no sense
+	ReasonRoomFull                // the room has as many members as this comet lets it have
 	// Reasons below are not told: there is nobody to tell, or no frame yet to
 	// tell it with.
 	ReasonPeer        // the client closed
@@ -70,6 +71,7 @@ var reasons = [reasonCount]struct {
 	ReasonUnexpectedOp:     {name: "unexpected_op", code: 3013},
 	ReasonInternal:         {name: "internal", code: 3014},
 	ReasonBadAuth:          {name: "bad_auth", code: 3015},
+	ReasonRoomFull:         {name: "room_full", code: 3016},
 	ReasonPeer:             {name: "peer"},
 	ReasonReset:            {name: "reset"},
 	ReasonBadUpgrade:       {name: "bad_upgrade"},

@@ -38,7 +38,7 @@ func TestThreatRoomNames(t *testing.T) {
 
 // The number of rooms is bounded in all, an empty one is freed at once, and a
 // link is in one room only.
-// Defence: the comparison in joinRoom; census.add and Table.drop.
+// Defence: the comparison in joinRoom; census.leave and Table.drop.
 func TestThreatRoomsWithoutEnd(t *testing.T) {
 	both(t, func(t *testing.T, engine string, web bool) {
 		s := besiege(t, engine, func(c *Config) {
@@ -66,6 +66,32 @@ func TestThreatRoomsWithoutEnd(t *testing.T) {
 		s.endedFor(ReasonOverloaded, 2)
 		p.Close()
 		until(t, "the room is freed", func() bool { return s.rooms.Load() == 2 })
+	})
+}
+
+// One room's members are bounded where the operator wants it, at login and at a
+// change; who leaves makes place.
+// Defence: the comparison in census.join.
+func TestThreatRoomWithoutEnd(t *testing.T) {
+	both(t, func(t *testing.T, engine string, web bool) {
+		s := besiege(t, engine, func(c *Config) { c.Limits.Members = 2 })
+		first, second := s.dial(web), s.dial(web)
+		first.auth("a", "live://1")
+		second.auth("b", "live://1")
+		refused := s.dial(web)
+		refused.login(1, "c", "live://1")
+		refused.wantEnd(ReasonRoomFull)
+		other := s.dial(web)
+		other.auth("d", "live://2") // another room has place
+		other.send(frame.OpChangeRoom, 1, "live://1")
+		other.wantEnd(ReasonRoomFull)
+		s.endedFor(ReasonRoomFull, 2)
+		second.send(frame.OpChangeRoom, 1, "live://1") // its own room
+		second.want(frame.OpChangeRoomReply, 1, "")
+		second.send(frame.OpChangeRoom, 2, "")
+		second.want(frame.OpChangeRoomReply, 2, "")
+		third := s.dial(web)
+		third.auth("e", "live://1")
 	})
 }
 

@@ -459,5 +459,5 @@ func (w *world) group(ctx context.Context) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return consume.GroupName("oort-job", job.TopicID(topics[topic].ID))
+	return pushpb.Group("oort-job", topics[topic].ID)
 }

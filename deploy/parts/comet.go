@@ -42,6 +42,7 @@ type CometFlags struct {
 	MaxEarly         int           `default:"16384" help:"Bytes that a link may send before it has authenticated."`
 	MaxOutbox        int           `default:"65536" help:"Bytes that may wait for one link outside its room."`
 	MaxRooms         int           `default:"1000000" help:"Rooms in all."`
+	MaxRoom          int           `default:"0" help:"Links of one room on this comet; 0: no limit but that of links."`
 	MaxPending       int           `default:"1048576" help:"Bytes that may wait for one room; above it the lowest lane is shed first."`
 	MaxRing          int           `default:"1048576" help:"Bytes that a room keeps on a loop for members that lag, for each encoding and set of accepts."`
 	MaxRings         int           `default:"67108864" help:"Bytes that all rooms of a loop keep for members that lag."`
@@ -75,7 +76,7 @@ func (f *CometFlags) config(server ident.Server, log *slog.Logger) (comet.Config
 		Engine: func(o poller.Options) (poller.Engine, error) { return engines.Open(engine, o) },
 		Limits: comet.Limits{
 			Links: f.links(engine), Frame: f.MaxFrame, Early: f.MaxEarly, Outbox: f.MaxOutbox, Rooms: f.MaxRooms,
-			Traces: f.Traces,
+			Traces: f.Traces, Members: f.MaxRoom,
 			Room: room.Limits{
 				Pending: f.MaxPending, Ring: f.MaxRing, Rings: f.MaxRings, Age: f.RingAge, MaxLatency: f.MaxLatency,
 			},

@@ -24,7 +24,6 @@ type Job struct {
 	GRPCFlags
 	Name    string        `help:"Name of this job, for comets' logs. Default: the host's and the process's."`
 	Logic   []string      `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
-	Group   string        `default:"oort-job" help:"Beginning of the consumer group's name."`
 	Static  string        `placeholder:"NAME" help:"Be a static member of the group, of that name, unique among the jobs: after a crash it has its partitions back at once."`
 	MaxHold time.Duration `default:"30s" help:"How long a push waits for one comet."`
 	Session time.Duration `default:"10s" help:"How long the group waits for a silent job."`

@@ -15,6 +15,7 @@ import (
 type KafkaFlags struct {
 	Kafka []string `default:"127.0.0.1:9092" placeholder:"HOST:PORT" help:"Kafka's seed brokers."`
 	Topic string   `default:"oort-push" help:"Topic that holds the pushes."`
+	Group string   `default:"oort-job" help:"Beginning of the name of the jobs' consumer group."`
 
 	KafkaSASL         string `name:"kafka-sasl" placeholder:"MECHANISM" enum:",plain,scram-sha-256,scram-sha-512" default:"" help:"How to log in to the brokers: plain (with TLS only), scram-sha-256, scram-sha-512; default: not."`
 	KafkaUser         string `help:"User name for the brokers."`

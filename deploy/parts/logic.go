@@ -36,8 +36,9 @@ type Logic struct {
 	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
 	RedisFlags
 	KafkaFlags
-	Replication int16 `default:"0" help:"Replication of the topic if it has to be made; with 3 or more, two brokers must have a push before it is answered; 0: the cluster's default."`
-	Partitions  int32 `default:"8" help:"Partitions of the topic if it has to be made."`
+	Replication int16         `default:"0" help:"Replication of the topic if it has to be made; with 3 or more, two brokers must have a push before it is answered; 0: the cluster's default."`
+	Partitions  int32         `default:"8" help:"Partitions of the topic if it has to be made."`
+	MaxLag      time.Duration `default:"1m" help:"How long a push may have waited for a job; above it pushes for its partition are answered 503. Longer than the jobs' --max-hold; negative: never."`
 }
 
 // Examples are shown by --help.
@@ -89,7 +90,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	b.admin.Check("redis", sessions.Ready)
 	publisher, err := b.openPublisher(first, publish.Config{
 		Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
-		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication,
+		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication, Group: c.Group, MaxLag: c.MaxLag,
 	})
 	if err != nil {
 		return err

@@ -15,7 +15,6 @@ package consume
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,6 +30,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/oortim/oort/job"
+	"github.com/oortim/oort/proto/pushpb"
 )
 
 // Errors of this package.
@@ -47,7 +47,8 @@ type Config struct {
 	Brokers []string
 	// Topic that holds the pushes. Zero means "oort-push".
 	Topic string
-	// Group is the beginning of the group's name. Zero means "oort-job".
+	// Group is the beginning of the group's name (pushpb.Group). Zero means
+	// "oort-job".
 	Group string
 	// Instance makes this job a static member of that name: when it comes back
 	// after a crash it has its partitions at once, where others wait until the
@@ -151,7 +152,7 @@ func common(cfg Config) []kgo.Opt {
 func group(cfg Config, id job.TopicID) []kgo.Opt {
 	opts := []kgo.Opt{
 		kgo.ConsumeTopics(cfg.Topic),
-		kgo.ConsumerGroup(GroupName(cfg.Group, id)),
+		kgo.ConsumerGroup(pushpb.Group(cfg.Group, id)),
 		kgo.DisableAutoCommit(),
 		// Out of range, too, means the earliest that there is.
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
@@ -170,11 +171,6 @@ func group(cfg Config, id job.TopicID) []kgo.Opt {
 		opts = append(opts, kgo.InstanceID(cfg.Instance))
 	}
 	return opts
-}
-
-// GroupName is the group in which jobs read the topic id.
-func GroupName(prefix string, id job.TopicID) string {
-	return prefix + "-" + hex.EncodeToString(id[:])
 }
 
 // backoff between attempts: 50 ms doubling to 2 s, a half of it random.

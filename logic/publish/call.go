@@ -77,12 +77,16 @@ func (c *call) submit(i int, p *pushpb.Push) {
 		c.answer(i, fmt.Errorf("%w: %d bytes, %d allowed", ErrTooLarge, len(value), c.k.cfg.MaxRecordBytes))
 		return
 	}
+	key := recordKey(p)
+	to := c.k.of(key)
+	if err := c.k.watch.refuses(to.partition, p); err != nil {
+		c.answer(i, err)
+		return
+	}
 	if err := c.k.waiting.take(len(value), &c.k.cfg); err != nil {
 		c.answer(i, err)
 		return
 	}
-	key := recordKey(p)
-	to := c.k.of(key)
 	before := to.wire.produced.Load()
 	r := &kgo.Record{Partition: to.partition, Key: []byte(key), Value: value}
 	to.client.TryProduce(c.ctx, r, func(_ *kgo.Record, err error) {

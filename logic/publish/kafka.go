@@ -89,6 +89,14 @@ type Config struct {
 	// more, two must have a push before it is answered.
 	Partitions  int32
 	Replication int16
+	// Group is the beginning of the name of the jobs' consumer group. Zero means
+	// "oort-job".
+	Group string
+	// MaxLag is how long the oldest push that no job has finished may have
+	// waited. Above it pushes for its partition are answered
+	// logic.ErrOverloaded. It should lie above the jobs' --max-hold, or one dead
+	// comet stops the pushers. Zero means a minute, negative never.
+	MaxLag time.Duration
 	// Timeout is the longest that Publish takes if its context has no earlier
 	// deadline. Zero means 5 s.
 	Timeout time.Duration
@@ -116,6 +124,12 @@ func (c Config) withDefaults() Config {
 	if c.Partitions == 0 {
 		c.Partitions = 8
 	}
+	if c.Group == "" {
+		c.Group = "oort-job"
+	}
+	if c.MaxLag == 0 {
+		c.MaxLag = time.Minute
+	}
 	if c.Replication == 0 {
 		c.Replication = -1
 	}
@@ -139,6 +153,7 @@ func (c Config) withDefaults() Config {
 type Kafka struct {
 	cfg       Config      // immutable after OpenKafka
 	producers []*producer // immutable after OpenKafka; by partition
+	watch     *watch      // immutable after OpenKafka
 	metrics   *metrics    // immutable after OpenKafka
 	gate      gate        // calls under way
 	waiting   waiting     // records under way
@@ -170,8 +185,13 @@ func openDialer(ctx context.Context, cfg Config, d dialer) (*Kafka, error) {
 		k.producers = append(k.producers, producer)
 	}
 	k.warm(ctx)
-	k.metrics, err = newMetrics(cfg.Metrics, &k.waiting)
+	if k.watch, err = openWatch(cfg, d, partitions); err != nil {
+		k.closeProducers()
+		return nil, err
+	}
+	k.metrics, err = newMetrics(cfg.Metrics, &k.waiting, k.watch)
 	if err != nil {
+		k.watch.Close()
 		k.closeProducers()
 		return nil, fmt.Errorf("publish: metrics: %w", err)
 	}
@@ -216,6 +236,7 @@ func (k *Kafka) Ready(ctx context.Context) error {
 // ErrUnknown or logic.ErrNotStored.
 func (k *Kafka) Close(ctx context.Context) error {
 	err := k.gate.close(ctx)
+	k.watch.Close()
 	k.closeProducers()
 	k.metrics.unregister()
 	if err != nil {

@@ -18,7 +18,7 @@ type metrics struct {
 	seconds prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer, w *waiting) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, w *waiting, more ...prometheus.Collector) (*metrics, error) {
 	m := &metrics{
 		registerer: reg,
 		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -39,7 +39,7 @@ func newMetrics(reg prometheus.Registerer, w *waiting) (*metrics, error) {
 		Name: "oort_logic_publish_waiting_bytes",
 		Help: "Bytes of the records that wait for the brokers.",
 	}, func() float64 { return float64(w.bytes.Load()) })
-	for _, c := range []prometheus.Collector{m.pushes, m.seconds, waiting, waitingBytes} {
+	for _, c := range append(more, m.pushes, m.seconds, waiting, waitingBytes) {
 		if err := m.register(c); err != nil {
 			m.unregister()
 			return nil, err

@@ -207,6 +207,7 @@ func TestDocumentUpgrade(t *testing.T) {
 var reasons = []string{
 	"bad_frame", "too_large", "handshake_timeout", "auth_denied", "replaced", "draining", "heartbeat_timeout", "slow",
 	"kicked", "overloaded", "flood", "unavailable", "bad_room", "unexpected_op", "internal", "bad_auth",
+	"room_full",
 }
 
 // The document's tables name every op of the protocol, as we do, and codes
