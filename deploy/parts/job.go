@@ -57,9 +57,7 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 	if err != nil {
 		return err
 	}
-	first, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	_, err = b.openJob(first, jobConfig{
+	_, err = b.openJob(ctx, jobConfig{
 		consume: consume.Config{
 			Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
 			Topic: c.Topic, Group: c.Group, Instance: c.Static, Session: c.Session,
@@ -92,7 +90,11 @@ type jobConfig struct {
 // openJob starts a job. At the end it waits for what is under way and commits.
 func (b *base) openJob(ctx context.Context, c jobConfig) (*job.Job, error) {
 	c.consume.Log, c.consume.Metrics = b.log, b.admin.Registry()
-	source, err := consume.Open(ctx, c.consume)
+	var source *consume.Kafka
+	err := b.reach(ctx, "kafka", func(ctx context.Context) (err error) {
+		source, err = consume.Open(ctx, c.consume)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -51,9 +51,6 @@ oort logic --grpc 10.0.0.1:3119 --grpc-cert /etc/oort/logic.pem --grpc-key /etc/
 OORT_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
 }
 
-// startTime bounds the first contact with Redis and Kafka.
-const startTime = 10 * time.Second
-
 // Run runs logic until ctx is over.
 func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, out io.Writer) error {
 	if a := beyond([]string{c.GRPC}); a != "" && c.open() {
@@ -72,8 +69,6 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	first, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
 	redis, err := c.RedisFlags.config(b.telling())
 	if err != nil {
 		return err
@@ -82,13 +77,11 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	sessions, err := session.OpenRedis(first, redis)
+	sessions, err := b.openSessions(ctx, redis)
 	if err != nil {
 		return err
 	}
-	b.opened.add("redis", func(context.Context) error { sessions.Close(); return nil })
-	b.admin.Check("redis", sessions.Ready)
-	publisher, err := b.openPublisher(first, publish.Config{
+	publisher, err := b.openPublisher(ctx, publish.Config{
 		Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
 		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication, Group: c.Group, MaxLag: c.MaxLag,
 	})
@@ -111,9 +104,25 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	return b.wait(ctx)
 }
 
-func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (logic.Publisher, error) {
+func (b *base) openSessions(ctx context.Context, cfg session.RedisConfig) (r *session.Redis, err error) {
+	err = b.reach(ctx, "redis", func(ctx context.Context) error {
+		r, err = session.OpenRedis(ctx, cfg)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.opened.add("redis", func(context.Context) error { r.Close(); return nil })
+	b.admin.Check("redis", r.Ready)
+	return r, nil
+}
+
+func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (p *publish.Kafka, err error) {
 	cfg.Metrics = b.admin.Registry()
-	p, err := publish.OpenKafka(ctx, cfg)
+	err = b.reach(ctx, "kafka", func(ctx context.Context) error {
+		p, err = publish.OpenKafka(ctx, cfg)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

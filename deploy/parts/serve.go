@@ -72,9 +72,7 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	brokers := []string{k.Addr()}
-	first, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	publisher, err := b.openPublisher(first, publish.Config{Brokers: brokers, Dial: k.Dial})
+	publisher, err := b.openPublisher(ctx, publish.Config{Brokers: brokers, Dial: k.Dial})
 	if err != nil {
 		return err
 	}
@@ -93,7 +91,7 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	cometpb.RegisterCometServer(toComet, cometrpc.NewServer(s))
-	j, err := b.openJob(first, jobConfig{
+	j, err := b.openJob(ctx, jobConfig{
 		consume:  consume.Config{Brokers: brokers, Dial: k.Dial, Instance: "serve", Session: nearSession},
 		dispatch: dispatch.Config{Job: "serve", Dial: within(toComet)},
 		logic:    toLogic,
