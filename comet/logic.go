@@ -36,6 +36,15 @@ type Connect struct {
 	SeenEpoch uint64 // the highest epoch that this comet knows of
 }
 
+// Door looks at what links show before logic does, so that what logic would
+// refuse costs logic nothing. comet/door implements it. It is asked from several
+// goroutines at once, none of them a loop's.
+type Door interface {
+	// Refuse judges one connect. If refused is true, c is the answer, as logic
+	// would have given it; otherwise logic is asked.
+	Refuse(c *Connect) (answer Connected, refused bool)
+}
+
 // Status of a connect.
 type Status uint8
 

@@ -36,6 +36,7 @@ type request struct {
 // its exchange fails or it has waited too long for one.
 type pump struct {
 	logic   Logic
+	door    Door            // nil: none
 	timeout time.Duration   // of an exchange, and of waiting for one
 	lost    *atomic.Uint64  // disconnects forgotten
 	over    <-chan struct{} // closed when the loops have ended
@@ -50,8 +51,8 @@ type pump struct {
 	ended    bool         // guarded by mu
 }
 
-func newPump(l Logic, timeout time.Duration, lost *atomic.Uint64, over <-chan struct{}) *pump {
-	p := &pump{logic: l, timeout: timeout, lost: lost, over: over}
+func newPump(l Logic, door Door, timeout time.Duration, lost *atomic.Uint64, over <-chan struct{}) *pump {
+	p := &pump{logic: l, door: door, timeout: timeout, lost: lost, over: over}
 	p.more = sync.NewCond(&p.mu)
 	return p
 }
@@ -155,8 +156,28 @@ func (p *pump) run(ctx context.Context) {
 		if !ok {
 			return
 		}
-		p.exchange(ctx, connects, gone)
+		connects = p.screen(connects)
+		if len(connects)+len(gone) > 0 {
+			p.exchange(ctx, connects, gone)
+		}
 	}
+}
+
+// screen answers the connects that the door turns away and returns the others.
+// It is here and not in the loops, since checking a signature takes as long as
+// tens of writes.
+func (p *pump) screen(requests []request) (rest []request) {
+	if p.door == nil {
+		return requests
+	}
+	for _, r := range requests {
+		if c, refused := p.door.Refuse(&r.Connect); refused {
+			p.answer(r, &c)
+			continue
+		}
+		rest = append(rest, r)
+	}
+	return rest
 }
 
 func (p *pump) exchange(ctx context.Context, requests []request, gone []Disconnect) {

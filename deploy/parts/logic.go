@@ -88,7 +88,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	svc, err := b.openLogic(&c.LogicFlags, logic.Config{
+	svc, err := b.openLogic(ctx, &c.LogicFlags, logic.Config{
 		Sessions: sessions, Registry: sessions, Publisher: publisher, Lease: c.Lease, Asker: b.openAsker(ways.dialComet),
 	})
 	if err != nil {
@@ -139,8 +139,8 @@ func (b *base) openAsker(dial ask.Dial) logic.Asker {
 }
 
 // openLogic starts logic over what cfg names.
-func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error) {
-	door, err := b.openAuth(&f.AuthFlags)
+func (b *base) openLogic(ctx context.Context, f *LogicFlags, cfg logic.Config) (*logic.Service, error) {
+	door, err := b.openAuth(ctx, &f.AuthFlags)
 	if err != nil {
 		return nil, err
 	}

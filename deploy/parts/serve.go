@@ -78,7 +78,7 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	}
 	sessions := session.NewMemory(session.TTLs{}, time.Now)
 	toLogic, toComet := new(inprocgrpc.Channel), new(inprocgrpc.Channel)
-	svc, err := b.openLogic(&c.LogicFlags, logic.Config{
+	svc, err := b.openLogic(ctx, &c.LogicFlags, logic.Config{
 		Sessions: sessions, Registry: sessions, Publisher: publisher, Refresh: nearRefresh,
 		Asker: b.openAsker(within(toComet)),
 	})
