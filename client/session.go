@@ -93,7 +93,7 @@ func (s *Session) once(ctx context.Context, try int, handle func(Message) error)
 		return err
 	}
 	defer func() {
-		s.hold(nil)
+		s.release()
 		c.Close()
 		<-c.Done()
 	}()
@@ -124,18 +124,35 @@ func (s *Session) dial(ctx context.Context, try int) (*Client, error) {
 		}
 		o.Addr = addrs[try%len(addrs)]
 	}
-	o.Room = s.Room()
-	c, err := Dial(ctx, o)
-	if err != nil {
-		return nil, err
+	for {
+		o.Room = s.Room()
+		c, err := Dial(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if s.hold(c, o.Room) {
+			return c, nil
+		}
+		c.Close() // the room was changed meanwhile
+		<-c.Done()
 	}
-	s.hold(c)
-	return c, nil
 }
 
-func (s *Session) hold(c *Client) {
+// hold makes c the link of the moment, unless it asked for a room that is not
+// the session's any more.
+func (s *Session) hold(c *Client, room string) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.roomLocked() != room {
+		return false
+	}
 	s.link = c
+	return true
+}
+
+func (s *Session) release() {
+	s.mu.Lock()
+	s.link = nil
 	s.mu.Unlock()
 }
 
@@ -150,6 +167,10 @@ func (s *Session) Client() *Client {
 func (s *Session) Room() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.roomLocked()
+}
+
+func (s *Session) roomLocked() string {
 	if s.moved {
 		return s.room
 	}

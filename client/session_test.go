@@ -165,3 +165,44 @@ func TestSessionStops(t *testing.T) {
 		t.Errorf("while connected: %v", err)
 	}
 }
+
+// A room that is changed to while a link is being dialled is not lost: that
+// link asked for the one before.
+func TestSessionChangesRoomWhileItDials(t *testing.T) {
+	both(t, func(t *testing.T, scheme string) {
+		asked, changed := make(chan struct{}, 1), make(chan struct{})
+		addr := serve(t, scheme, func(p *peer) {
+			if !p.accept() {
+				return
+			}
+			if p.auth["room_id"] == "live://1" {
+				asked <- struct{}{}
+				<-changed
+			}
+			p.send(mk(frame.OpAuthReply, p.seq, ""))
+			p.send(mk(1000, 0, p.auth["room_id"].(string)))
+			p.echo()
+		})
+		s := &client.Session{Options: client.Options{Addr: addr, Room: "live://1"}, Backoff: quick()}
+		links := 0
+		s.OnConnect = func(*client.Client) { links++ }
+		go func() {
+			defer close(changed)
+			<-asked
+			if err := s.ChangeRoom(within(t), "live://2"); err != nil {
+				t.Error(err)
+			}
+		}()
+		ctx, cancel := context.WithTimeout(within(t), 10*time.Second)
+		defer cancel()
+		err := s.Run(ctx, func(m client.Message) error {
+			if string(m.Body) == "live://2" {
+				return errEnough
+			}
+			return nil
+		})
+		if err != errEnough || links != 1 {
+			t.Errorf("%v after %d links; want the new room in the first that is told of", err, links)
+		}
+	})
+}

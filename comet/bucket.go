@@ -46,9 +46,10 @@ type bucket struct {
 	buf      []byte       // scratch for replies
 	one      [1]*room.Msg // scratch for one push
 	told     room.Stats
-	clock    time.Time // of this turn
-	ticked   bool      // clock is of this turn
-	number   uint64    // of the last link
+	took     ledger.Times // of what the owner wrote, since the last publish
+	clock    time.Time    // of this turn
+	ticked   bool         // clock is of this turn
+	number   uint64       // of the last link
 	rng      *rand.Rand
 }
 
@@ -316,16 +317,21 @@ func (b *bucket) expire(slot uint32) {
 func (b *bucket) OnTurn(now time.Time) time.Duration {
 	b.clock, b.ticked = now, true
 	b.wheel.Advance(now, b.expire)
-	wait := sooner(b.wheel.Wait(now), b.rooms.Flush())
-	wait = sooner(wait, b.broadcast(now))
+	wait := sooner(b.rooms.Flush(), b.broadcast(now))
 	b.trimYoung()
 	b.publish()
 	b.ticked = false
-	return wait
+	// The wheel is asked last: what was written above may have met a full
+	// socket, whose deadline then is nearer than any before.
+	return sooner(wait, b.wheel.Wait(now))
 }
 
 // publish moves the rooms' counters to where metrics read them.
 func (b *bucket) publish() {
+	if b.took.Sum > 0 {
+		b.m.addTimes(&b.took)
+		b.took = ledger.Times{}
+	}
 	now := b.rooms.Stats()
 	if *now == b.told {
 		return

@@ -45,7 +45,9 @@ func (b *bucket) broadcast(now time.Time) (wait time.Duration) {
 			keep = append(keep, c)
 			ahead = c.next
 			wait = sooner(wait, pause)
+			continue
 		}
+		c.msg.Watch.Release()
 	}
 	clear(b.casts[len(keep):])
 	b.casts = keep

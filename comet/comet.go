@@ -8,7 +8,8 @@
 // every room, its timing wheel. Nothing in a bucket is locked. Three things are
 // shared by the process and locked in shards: the directory (which loop has a
 // key), the census (which loops have a room, and how many links of it), and the
-// sources (links an address). Locks are leaves: nobody calls out with one held.
+// sources (links an address). Locks are leaves: nobody calls out with one held,
+// and only the census takes another, its feed's.
 //
 //	client ──bytes──▶ engine loop ──▶ bucket ──connects──▶ pump ──▶ Logic
 //	                                    ▲  ▲                 │

@@ -117,9 +117,10 @@ type Times struct {
 	Retry time.Duration
 	// Renew is the time between renewals of the lease. Zero means 3 s.
 	Renew time.Duration
-	// Settle is the time between the first renewal and the first connect: as
-	// long as jobs may take to hear of this comet, so that a push which follows
-	// a join is routed here. Zero means 2 s.
+	// Settle is the time between the first renewal and the first connect: longer
+	// than jobs believe a list of comets that does not name this one (Fresh, in
+	// package job), so that a push which follows a join is routed here. Zero means
+	// 2 s.
 	Settle time.Duration
 	// Sessions bounds one exchange with logic. Zero means 5 s.
 	Sessions time.Duration

@@ -117,6 +117,7 @@ func (b *bars) hold(h, epoch uint64) bool { return epoch <= max(b.now[h], b.old[
 type census struct {
 	loops  int
 	seed   maphash.Seed
+	feed   *feed // of the rooms that begin and end
 	shards [dirShards]roomShard
 }
 
@@ -132,7 +133,7 @@ type headcount struct {
 }
 
 func newCensus(loops int) *census {
-	c := &census{loops: loops, seed: maphash.MakeSeed()}
+	c := &census{loops: loops, seed: maphash.MakeSeed(), feed: newFeed()}
 	for i := range c.shards {
 		c.shards[i].rooms = map[ident.Room]*headcount{}
 	}
@@ -154,6 +155,7 @@ func (c *census) join(r ident.Room, loop, most int) (made int, ok bool) {
 		h = &headcount{here: make([]int32, c.loops)}
 		s.rooms[r] = h
 		made = 1
+		c.feed.note(r)
 	} else if most > 0 && int(h.total) >= most {
 		return 0, false
 	}
@@ -173,6 +175,7 @@ func (c *census) leave(r ident.Room, loop int) (ended int) {
 	h.total--
 	if h.total == 0 {
 		delete(s.rooms, r)
+		c.feed.note(r)
 		return -1
 	}
 	return 0

@@ -13,7 +13,8 @@ import (
 type Logic interface {
 	// Sessions connects and disconnects links; results[i] belongs to
 	// connects[i]. An error means that nothing is known of any of them: the
-	// disconnects are to be repeated, which is idempotent.
+	// disconnects are to be repeated, which is idempotent. Both slices are the
+	// caller's again afterwards.
 	Sessions(ctx context.Context, connects []Connect, gone []Disconnect) (results []Connected, err error)
 	// Renew renews the comet's lease and exchanges room counts.
 	Renew(ctx context.Context, r Report) (Renewal, error)

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,8 @@ type meters struct {
 	refused   [StatusUnavailable + 1]atomic.Uint64
 	forbidden atomic.Uint64                 // changes of room that credentials do not permit
 	roster    [roster.Buckets]atomic.Uint64 // digests of the links that are live
+	took      [ledger.TimeBuckets]atomic.Uint64
+	tookSum   atomic.Uint64 // microseconds
 	blocks    atomic.Uint64
 	writes    atomic.Uint64
 	_         [64]byte // the next loop's are on another line
@@ -33,8 +36,42 @@ func (m *meters) addRooms(now, before *room.Stats) {
 			}
 		}
 	}
+	took := now.Took.Minus(&before.Took)
+	m.addTimes(&took)
 	m.blocks.Add(now.Blocks - before.Blocks)
 	m.writes.Add(now.Writes - before.Writes)
+}
+
+func (m *meters) addTimes(t *ledger.Times) {
+	for i, n := range t.N {
+		if n > 0 {
+			m.took[i].Add(n)
+		}
+	}
+	m.tookSum.Add(t.Sum)
+}
+
+// took is how long deliveries took, over all loops.
+func (s *Server) took() (t ledger.Times) {
+	for _, m := range s.meters {
+		for i := range m.took {
+			t.N[i] += m.took[i].Load()
+		}
+		t.Sum += m.tookSum.Load()
+	}
+	return t
+}
+
+// tookMetric makes a histogram of t.
+func tookMetric(t ledger.Times) prometheus.Metric {
+	below, n := make(map[float64]uint64, len(t.N)), uint64(0)
+	for i, more := range t.N {
+		n += more
+		if i < len(t.N)-1 {
+			below[ledger.TimeBound(i).Seconds()] = n
+		}
+	}
+	return prometheus.MustNewConstHistogram(descTook, n, float64(t.Sum)/1e6, below)
 }
 
 func (s *Server) opened() (n uint64) {
@@ -76,6 +113,8 @@ var (
 	descBlocks    = prometheus.NewDesc("oort_comet_blocks_total", "Blocks sealed: one a room, cohort and flush.", nil, nil)
 	descWrites    = prometheus.NewDesc("oort_comet_writes_total", "Writes of pushes to links, each of one message or of several.", nil, nil)
 	descPushes    = prometheus.NewDesc("oort_comet_pushes_total", "Records from jobs, by what became of them.", []string{"outcome"}, nil)
+	descTook      = prometheus.NewDesc("oort_comet_delivery_seconds", "Deliveries of messages to links, by the time from acceptance by logic to the write.", nil, nil)
+	descBusy      = prometheus.NewDesc("oort_comet_loop_busy_seconds_total", "Time that a loop did not wait; absent with engines that cannot tell.", []string{"loop"}, nil)
 	descEngine    = prometheus.NewDesc("oort_comet_engine_total", "What the I/O engine counted.", []string{"what"}, nil)
 	descRenew     = prometheus.NewDesc("oort_comet_renew_failed_total", "Renewals of the lease that failed.", nil, nil)
 	descForgot    = prometheus.NewDesc("oort_comet_disconnects_forgotten_total", "Disconnects given up because logic was away too long.", nil, nil)
@@ -137,7 +176,11 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 			count(descPushes, s.refusedPushes[i].Load(), name)
 		}
 	}
+	ch <- tookMetric(s.took())
 	engine := s.engine.Stats()
+	for i, busy := range engine.Busy {
+		ch <- prometheus.MustNewConstMetric(descBusy, prometheus.CounterValue, busy.Seconds(), strconv.Itoa(i))
+	}
 	count(descEngine, engine.Accepted, "accepted")
 	count(descEngine, engine.AcceptPauses, "accept_pauses")
 	count(descEngine, engine.Panics, "panics")

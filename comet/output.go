@@ -97,11 +97,11 @@ func (b *bucket) sendOne(r *record, m *room.Msg) bool {
 func (b *bucket) ended(m *room.Msg, how ledger.Outcome) {
 	b.m.ends[how][m.Lane].Add(1)
 	switch {
-	case m.Trace == nil:
+	case m.Trace == nil && m.Watch == nil:
 	case how == ledger.Delivered:
-		m.Trace.Deliver(1, time.Now())
+		m.Deliver(1, time.Now(), &b.took)
 	default:
-		m.Trace.End(how, 1)
+		m.End(how, 1)
 	}
 }
 

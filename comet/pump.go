@@ -2,6 +2,7 @@ package comet
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,13 @@ const (
 	pumpWorkers = 8
 	// pumpBatch bounds the connects of one exchange, and its disconnects.
 	pumpBatch = 128
+	// pumpEager exchanges take whatever waits. The others, where links come
+	// faster than logic answers, wait for half a batch, so that there are fewer
+	// of them: an exchange costs both sides as much as some forty connects in
+	// it. But none waits longer than pumpPatience for others.
+	pumpEager    = 2
+	pumpHalf     = pumpBatch / 2
+	pumpPatience = 5 * time.Millisecond
 	// goneMost bounds the disconnects that wait while logic is away; beyond it
 	// the oldest is forgotten, and its session ends by its time to live.
 	goneMost = 1 << 20
@@ -43,12 +51,15 @@ type pump struct {
 
 	mu       sync.Mutex
 	more     *sync.Cond
-	connects []request    // guarded by mu; oldest first
-	overdue  *time.Timer  // guarded by mu; runs while connects wait
-	gone     []Disconnect // guarded by mu
-	open     bool         // guarded by mu: the comet is registered
-	resting  bool         // guarded by mu: disconnects failed lately
-	ended    bool         // guarded by mu
+	connects fifo[request]    // guarded by mu
+	busy     int              // guarded by mu: exchanges under way that have connects
+	hurry    *time.Timer      // guarded by mu; runs while connects wait for others
+	late     bool             // guarded by mu: some have waited for pumpPatience
+	overdue  *time.Timer      // guarded by mu; runs while connects wait
+	gone     fifo[Disconnect] // guarded by mu
+	open     bool             // guarded by mu: the comet is registered
+	resting  bool             // guarded by mu: disconnects failed lately
+	ended    bool             // guarded by mu
 }
 
 func newPump(l Logic, door Door, timeout time.Duration, lost *atomic.Uint64, over <-chan struct{}) *pump {
@@ -68,10 +79,26 @@ func (p *pump) begin() {
 func (p *pump) connect(r request) {
 	r.since = time.Now()
 	p.mu.Lock()
-	p.connects = append(p.connects, r)
+	p.connects.put(r)
+	p.hurryLocked()
 	if p.overdue == nil {
 		p.overdue = time.AfterFunc(p.timeout, p.giveUp)
 	}
+	p.mu.Unlock()
+	p.more.Signal()
+}
+
+// hurryLocked sees to it that what may not go yet does not wait for long.
+func (p *pump) hurryLocked() {
+	if p.hurry == nil && p.connects.len() > 0 && !p.connectsLocked() {
+		p.hurry = time.AfterFunc(pumpPatience, p.hasten)
+	}
+}
+
+// hasten lets what waits go, however little it is.
+func (p *pump) hasten() {
+	p.mu.Lock()
+	p.hurry, p.late = nil, p.connects.len() > 0
 	p.mu.Unlock()
 	p.more.Signal()
 }
@@ -84,114 +111,138 @@ func (p *pump) disconnect(d Disconnect) {
 }
 
 func (p *pump) goneLocked(list ...Disconnect) {
-	p.gone = append(p.gone, list...)
-	if over := len(p.gone) - goneMost; over > 0 {
-		p.gone = p.gone[over:]
+	p.gone.put(list...)
+	if over := p.gone.len() - goneMost; over > 0 {
+		p.gone.take(nil, over)
 		p.lost.Add(uint64(over))
 	}
 }
 
 // giveUp answers the connects that have waited too long for an exchange.
 func (p *pump) giveUp() {
-	for _, r := range p.late() {
+	for _, r := range p.overtime() {
 		p.answer(r, &Connected{Status: StatusUnavailable, Message: "logic is away or behind"})
 	}
 }
 
-// late takes the overdue connects out and sets the timer for the next.
-func (p *pump) late() []request {
+// overtime takes the overdue connects out and sets the timer for the next.
+func (p *pump) overtime() (late []request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n, now := 0, time.Now()
-	for n < len(p.connects) && now.Sub(p.connects[n].since) >= p.timeout {
-		n++
+	now := time.Now()
+	for p.connects.len() > 0 && now.Sub(p.connects.front().since) >= p.timeout {
+		late = p.connects.take(late, 1)
 	}
-	late := p.connects[:n:n]
-	p.connects = p.connects[n:]
-	if len(p.connects) == 0 {
+	if p.connects.len() == 0 {
 		p.overdue = nil
 		return late
 	}
-	p.overdue.Reset(p.timeout - now.Sub(p.connects[0].since))
+	p.overdue.Reset(p.timeout - now.Sub(p.connects.front().since))
 	return late
 }
 
-// take waits for work; ok is false when the pump has ended and nothing is
-// left.
-func (p *pump) take() (connects []request, gone []Disconnect, ok bool) {
+// batch is what one worker has in hand, in arrays that it uses again.
+type batch struct {
+	requests []request
+	connects []Connect // of requests
+	gone     []Disconnect
+}
+
+// take waits for work and puts it into b; false when the pump has ended and
+// nothing is left.
+func (p *pump) take(b *batch) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !p.workLocked() {
 		if p.ended {
-			return nil, nil, false
+			return false
 		}
 		p.more.Wait()
 	}
-	connects, p.connects = split(p.connects)
-	if !p.resting || p.ended {
-		gone, p.gone = split(p.gone)
+	if p.connectsLocked() {
+		b.requests = p.connects.take(b.requests, pumpBatch)
+		p.busy++
+		p.late = false
+		p.hurryLocked()
 	}
-	return connects, gone, true
+	if !p.resting || p.ended {
+		b.gone = p.gone.take(b.gone, pumpBatch)
+	}
+	return true
 }
 
 func (p *pump) workLocked() bool {
 	if p.ended {
-		return len(p.gone) > 0
+		return p.gone.len() > 0
 	}
-	return p.open && (len(p.connects) > 0 || len(p.gone) > 0 && !p.resting)
+	return p.connectsLocked() || p.open && p.gone.len() > 0 && !p.resting
 }
 
-func split[T any](list []T) (head, tail []T) {
-	n := min(len(list), pumpBatch)
-	if n == len(list) {
-		return list, nil
-	}
-	return list[:n:n], list[n:]
+// connectsLocked reports whether connects may go now.
+func (p *pump) connectsLocked() bool {
+	n := p.connects.len()
+	return p.open && n > 0 && (p.busy < pumpEager || n >= pumpHalf || p.late)
 }
 
 // run works until end; start as many as pumpWorkers.
 func (p *pump) run(ctx context.Context) {
-	for {
-		connects, gone, ok := p.take()
-		if !ok {
-			return
+	var b batch
+	for p.take(&b) {
+		busy := len(b.requests) > 0
+		p.screen(&b)
+		if len(b.requests)+len(b.gone) > 0 {
+			p.exchange(ctx, &b)
 		}
-		connects = p.screen(connects)
-		if len(connects)+len(gone) > 0 {
-			p.exchange(ctx, connects, gone)
+		if busy {
+			p.answered()
 		}
+		b.clear()
 	}
 }
 
-// screen answers the connects that the door turns away and returns the others.
-// It is here and not in the loops, since checking a signature takes as long as
-// tens of writes.
-func (p *pump) screen(requests []request) (rest []request) {
+// screen answers the connects that the door turns away and takes them out. It
+// is here and not in the loops, since checking a signature takes as long as tens
+// of writes.
+func (p *pump) screen(b *batch) {
 	if p.door == nil {
-		return requests
+		return
 	}
-	for _, r := range requests {
-		if c, refused := p.door.Refuse(&r.Connect); refused {
+	b.requests = slices.DeleteFunc(b.requests, func(r request) bool {
+		c, refused := p.door.Refuse(&r.Connect)
+		if refused {
 			p.answer(r, &c)
-			continue
 		}
-		rest = append(rest, r)
-	}
-	return rest
+		return refused
+	})
 }
 
-func (p *pump) exchange(ctx context.Context, requests []request, gone []Disconnect) {
+// answered makes way for the next exchange.
+func (p *pump) answered() {
+	p.mu.Lock()
+	p.busy--
+	p.mu.Unlock()
+	p.more.Signal()
+}
+
+// clear empties b, which lets go of what it points to.
+func (b *batch) clear() {
+	clear(b.requests)
+	clear(b.connects)
+	clear(b.gone)
+	b.requests, b.connects, b.gone = b.requests[:0], b.connects[:0], b.gone[:0]
+}
+
+func (p *pump) exchange(ctx context.Context, b *batch) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	connects := make([]Connect, len(requests))
-	for i := range requests {
-		connects[i] = requests[i].Connect
+	for i := range b.requests {
+		b.connects = append(b.connects, b.requests[i].Connect)
 	}
-	results, err := p.logic.Sessions(ctx, connects, gone)
-	if err != nil && len(gone) > 0 {
-		p.putBack(gone)
+	results, err := p.logic.Sessions(ctx, b.connects, b.gone)
+	if err != nil && len(b.gone) > 0 {
+		p.putBack(b.gone)
 	}
-	for i, r := range requests {
+	for i, r := range b.requests {
 		c := &Connected{Status: StatusUnavailable}
 		if err != nil {
 			c.Message = err.Error()
@@ -238,9 +289,12 @@ func (p *pump) putBack(gone []Disconnect) {
 func (p *pump) end() {
 	p.mu.Lock()
 	p.ended = true
-	p.connects = nil
+	p.connects = fifo[request]{}
 	if p.overdue != nil {
 		p.overdue.Stop()
+	}
+	if p.hurry != nil {
+		p.hurry.Stop()
 	}
 	p.mu.Unlock()
 	p.more.Broadcast()

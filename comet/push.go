@@ -33,6 +33,9 @@ type Record struct {
 	LeaderEpoch int32
 	Offset      int64
 	Push        *pushpb.Push
+	// Watch follows the message through the loops; nil if it is in no sampled
+	// trace.
+	Watch *ledger.Watch
 }
 
 // Outcome is what became of one record here.
@@ -95,7 +98,7 @@ func (s *Server) Apply(ctx context.Context, p Partition, records []Record) ([]Ou
 			s.replayed.Add(1)
 			continue
 		}
-		out[i] = s.route(r.Push, parts)
+		out[i] = s.route(r, parts)
 		m.epoch, m.offset = r.LeaderEpoch, r.Offset
 	}
 	for i := range parts {
@@ -119,8 +122,8 @@ func (s *Server) hand(loop int, part *pushes) error {
 }
 
 // route adds one push to the parts of the loops that it concerns.
-func (s *Server) route(p *pushpb.Push, parts []pushes) (o Outcome) {
-	now := time.Now()
+func (s *Server) route(r Record, parts []pushes) (o Outcome) {
+	p, now := r.Push, time.Now()
 	switch {
 	case p == nil || carries(p.Kind) && p.Op < int32(frame.MinPushOp):
 		o.Drop = DropInvalid
@@ -136,11 +139,11 @@ func (s *Server) route(p *pushpb.Push, parts []pushes) (o Outcome) {
 	s.applied.Add(1)
 	switch p.Kind {
 	case pushpb.Kind_KIND_KEYS, pushpb.Kind_KIND_KICK:
-		s.routeKeys(p, parts, &o, now)
+		s.routeKeys(r, parts, &o, now)
 	case pushpb.Kind_KIND_ROOM:
-		s.routeRoom(p, parts, &o, now)
+		s.routeRoom(r, parts, &o, now)
 	case pushpb.Kind_KIND_ALL:
-		s.routeAll(p, parts, &o, now)
+		s.routeAll(r, parts, &o, now)
 	case pushpb.Kind_KIND_CANCEL:
 		for i := range parts {
 			parts[i].add(delivery{cancel: true, id: p.Cancel})
@@ -170,9 +173,11 @@ func (s *Server) again(p *pushpb.Push, target string, now time.Time) bool {
 }
 
 // message encodes a push, and begins to trace it.
-func (s *Server) message(p *pushpb.Push, now time.Time) *room.Msg {
+func (s *Server) message(r Record, now time.Time) *room.Msg {
+	p := r.Push
 	m := room.NewMsg(uint32(p.Op), p.Body, ledger.LaneOf(int32(p.Lane)), p.ExpiresUs)
 	m.Collapse = p.Collapse
+	m.Watch = r.Watch
 	m.Trace = s.traces.Open(p.Id, cmp.Or(p.AcceptedUs, now.UnixMicro()), now)
 	return m
 }
@@ -181,10 +186,12 @@ func (part *pushes) add(d delivery) {
 	part.list = append(part.list, d)
 	if d.msg != nil {
 		part.bytes += len(d.msg.Frame)
+		d.msg.Watch.Hold()
 	}
 }
 
-func (s *Server) routeRoom(p *pushpb.Push, parts []pushes, o *Outcome, now time.Time) {
+func (s *Server) routeRoom(r Record, parts []pushes, o *Outcome, now time.Time) {
+	p := r.Push
 	name := ident.Room(p.Room)
 	if s.again(p, p.Room, now) {
 		o.Replayed = true
@@ -193,19 +200,20 @@ func (s *Server) routeRoom(p *pushpb.Push, parts []pushes, o *Outcome, now time.
 	var msg *room.Msg
 	s.census.loopsOf(name, func(loop int, links int32) {
 		if msg == nil {
-			msg = s.message(p, now)
+			msg = s.message(r, now)
 		}
 		parts[loop].add(delivery{msg: msg, room: name})
 		o.Links += int(links)
 	})
 }
 
-func (s *Server) routeAll(p *pushpb.Push, parts []pushes, o *Outcome, now time.Time) {
+func (s *Server) routeAll(r Record, parts []pushes, o *Outcome, now time.Time) {
+	p := r.Push
 	if s.again(p, "*", now) {
 		o.Replayed = true
 		return
 	}
-	msg := s.message(p, now)
+	msg := s.message(r, now)
 	for i := range parts {
 		parts[i].add(delivery{msg: msg, all: true, id: p.Id, speed: float64(p.Speed) / float64(len(parts))})
 	}
@@ -214,7 +222,8 @@ func (s *Server) routeAll(p *pushpb.Push, parts []pushes, o *Outcome, now time.T
 	}
 }
 
-func (s *Server) routeKeys(p *pushpb.Push, parts []pushes, o *Outcome, now time.Time) {
+func (s *Server) routeKeys(r Record, parts []pushes, o *Outcome, now time.Time) {
+	p := r.Push
 	kick := p.Kind == pushpb.Kind_KIND_KICK
 	by := make([]delivery, len(parts))
 	for i, name := range p.Keys {
@@ -243,7 +252,7 @@ func (s *Server) routeKeys(p *pushpb.Push, parts []pushes, o *Outcome, now time.
 	}
 	var msg *room.Msg
 	if !kick {
-		msg = s.message(p, now)
+		msg = s.message(r, now)
 	}
 	for loop := range by {
 		if d := by[loop]; len(d.ids) > 0 {
@@ -292,7 +301,9 @@ func (b *bucket) deliver(part *pushes) {
 		switch {
 		case d.room != "" && fault.On(fault.SilentDrop) && b.rng.IntN(50) == 0:
 		case d.room != "":
-			b.rooms.Push(d.room, d.msg)
+			if b.rooms.Push(d.room, d.msg) == 0 {
+				d.msg.Watch.Release() // its last member has gone
+			}
 		case d.cancel:
 			b.cancel(d.id)
 		case d.all:
@@ -318,6 +329,9 @@ func (b *bucket) deliverKeys(d *delivery) {
 		case i >= len(d.epochs) || r.epoch <= d.epochs[i]:
 			b.end(r, d.kick)
 		}
+	}
+	if d.msg != nil {
+		d.msg.Watch.Release()
 	}
 }
 

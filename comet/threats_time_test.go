@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/pushpb"
 	"github.com/oortim/oort/proto/ws"
@@ -231,6 +233,27 @@ func TestThreatNeverReads(t *testing.T) {
 			t.Errorf("ledger %v: nothing was lost by closing", l)
 		}
 	})
+}
+
+// A write deadline counts also if the write that began it was the last thing that
+// happened on the loop: rooms and broadcasts write at the end of a turn, when
+// nothing else is left to do. Defence: OnTurn asks the wheel last.
+func TestThreatNeverReadsTheLastPush(t *testing.T) {
+	for name, p := range map[string]*pushpb.Push{
+		"room": {Kind: pushpb.Kind_KIND_ROOM, Room: "live://1", Op: 1000},
+		"all":  {Kind: pushpb.Kind_KIND_ALL, Op: 1000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both(t, func(t *testing.T, engine string, web bool) {
+				s := open(t, engine, func(c *Config) { c.Loops, c.Times.Write = 1, 300*time.Millisecond })
+				s.cramped(web).auth("slow", "live://1")
+				push := proto.CloneOf(p)
+				push.Body = make([]byte, 6<<20) // more than any socket's buffers hold
+				s.push(push)
+				until(t, "it is ended", func() bool { return s.closedFor(ReasonSlow) == 1 })
+			})
+		})
+	}
 }
 
 // pushUntilStuck pushes more than any socket's buffers hold.

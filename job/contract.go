@@ -116,6 +116,8 @@ type Outcome struct {
 	Drop Reason
 	// Replayed: the comet had it before.
 	Replayed bool
+	// Spared: it was not sent, because the comet has no link in the room.
+	Spared bool
 	// Links that it was handed to, and keys that were not there.
 	Links, Missing int
 }

@@ -28,11 +28,12 @@
 // and comet.
 //
 // A room or broadcast record is routed to the comets that are in the directory's
-// list when the record is read. A comet that joins while records are under way
-// gets those that are read after the list named it, and none that were read
-// before; the list is at most Config.Refresh and one call to logic old while
-// logic answers. So a comet that waits that long after it registered, before it
-// accepts its first link, misses nothing that was pushed after a link joined.
+// list when the record is read; the outlets of those that do not have the room
+// spare them. A list that was asked for less than Config.Fresh ago names every
+// comet that matters, since comets wait longer than that before they take their
+// first link. While there is no such list, records are kept for comets that the
+// next one may name (type kept). So nothing is missed that was pushed after the
+// answer to a join.
 package job
 
 import (
@@ -57,11 +58,17 @@ type Config struct {
 	// Refresh is how often the list of comets is read; one that is empty is read
 	// twenty times as often. Zero means one second.
 	Refresh time.Duration
+	// Fresh is how old the list of comets may be, since it was asked for, to name
+	// every comet that can have a link whose join has been answered. Comets take
+	// their first link when they have been registered for longer than that. Zero
+	// means one and a half Refresh.
+	Fresh time.Duration
 	// Log. Zero means slog.Default().
 	Log *slog.Logger
 	// Metrics registers oort_job_*. Zero means none.
 	Metrics prometheus.Registerer
-	// Now is the clock by which records expire. Zero means time.Now.
+	// Now is the clock by which records expire and lists grow old. Zero means
+	// time.Now.
 	Now func() time.Time
 }
 
@@ -89,6 +96,9 @@ func New(cfg Config) (*Job, error) {
 	}
 	if cfg.Refresh == 0 {
 		cfg.Refresh = time.Second
+	}
+	if cfg.Fresh == 0 {
+		cfg.Fresh = cfg.Refresh * 3 / 2
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()

@@ -85,6 +85,8 @@ func (m *metrics) done(o Outcome) {
 	switch {
 	case o.Drop != ReasonNone:
 		m.drop(o.Drop)
+	case o.Spared:
+		return // the outlet counts those
 	case o.Replayed:
 		m.replayed.Inc()
 	default:

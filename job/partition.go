@@ -76,7 +76,7 @@ func step(records []Record) int {
 
 // route decides where records go and offers them.
 func (p *partition) route(records []Record) {
-	plan := p.job.routes.plan()
+	plan := p.job.routes.plan(p)
 	defer plan.end()
 	now := p.job.now().UnixMicro()
 	base := p.begin(len(records))
@@ -143,6 +143,16 @@ func (p *partition) admit(base int64, records []Record, counts []int) {
 		p.open = append(p.open, entry{at: r.Position, left: counts[i]})
 	}
 	p.advanceLocked()
+}
+
+// more says that n comets more get the delivery of an entry that is not
+// finished.
+func (p *partition) more(number int64, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.open[number-p.first].left += n
+	}
 }
 
 // Done implements Owner.

@@ -1,6 +1,8 @@
 package job
 
 import (
+	"time"
+
 	"google.golang.org/protobuf/proto"
 
 	"github.com/oortim/oort/proto/pushpb"
@@ -11,27 +13,35 @@ import (
 // and no outlet is closed under it. Outlets never block, so this is short.
 type plan struct {
 	routes  *routes
+	of      *partition
 	touched []*route
-	unknown bool // some comet is not listed
+	unknown bool // some comet is not listed, or perhaps not
+	now     time.Time
+	stale   bool // the list is too old to name all comets
 }
 
 // plan begins a plan; end it.
-func (r *routes) plan() *plan {
+func (r *routes) plan(of *partition) *plan {
 	r.mu.Lock()
-	return &plan{routes: r}
+	now := r.now()
+	stale := now.Sub(r.asked) > r.fresh
+	return &plan{routes: r, of: of, now: now, stale: stale, unknown: stale}
 }
 
 // end lets the routes go.
 func (p *plan) end() {
+	out := p.routes.kept.cut(p.now.Add(-keptFor))
 	p.routes.mu.Unlock()
+	finish(out, Outcome{Drop: ReasonUnknown})
 	if p.unknown {
 		p.routes.ask()
 	}
 }
 
-// every plans d for each living comet and returns how many there are.
+// every plans d for each living comet and returns how many there are, with one
+// more while there may be others.
 func (p *plan) every(d Delivery) int {
-	n := 0
+	n := p.keep(d)
 	for _, to := range p.routes.outlets {
 		if to.living {
 			p.add(to, d)
@@ -41,18 +51,28 @@ func (p *plan) every(d Delivery) int {
 	return n
 }
 
+// keep keeps d for comets that the list does not name yet, if that may be.
+func (p *plan) keep(d Delivery) int {
+	if !p.stale {
+		return 0
+	}
+	p.routes.kept.put(keptRecord{d, p.of, p.now, ""})
+	return 1
+}
+
 // shared is every for a push to all: the living comets share its speed.
 func (p *plan) shared(d Delivery) int {
 	speed := d.Push.Speed
 	if speed == 0 {
 		return p.every(d)
 	}
+	kept := p.keep(d)
 	living := p.living()
 	for i, to := range living {
 		d.Push = withSpeed(d.Push, share(speed, int64(len(living)), int64(i)))
 		p.add(to, d)
 	}
-	return len(living)
+	return len(living) + kept
 }
 
 // one plans d for the comet server. One that is not listed gets an outlet too,
@@ -60,6 +80,10 @@ func (p *plan) shared(d Delivery) int {
 func (p *plan) one(server ServerID, d Delivery) int {
 	to := p.routes.outletLocked(server)
 	p.unknown = p.unknown || !to.living
+	if p.stale && !to.living {
+		p.routes.kept.put(keptRecord{d, p.of, p.now, server})
+		return 1
+	}
 	p.add(to, d)
 	return 1
 }
@@ -74,11 +98,19 @@ func (p *plan) add(to *route, d Delivery) {
 // offer hands the plan to the outlets.
 func (p *plan) offer() {
 	for _, to := range p.touched {
-		to.outlet.Offer(to.planned)
-		clear(to.planned)
-		to.planned = to.planned[:0]
+		to.offer()
 	}
 	p.touched = nil
+}
+
+// offer hands on what is planned for the route.
+func (to *route) offer() {
+	if len(to.planned) == 0 {
+		return
+	}
+	to.outlet.Offer(to.planned)
+	clear(to.planned)
+	to.planned = to.planned[:0]
 }
 
 func (p *plan) living() []*route {

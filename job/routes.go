@@ -25,6 +25,8 @@ type routes struct {
 	directory Directory                 // immutable
 	openFn    func(OutletConfig) Outlet // immutable
 	refresh   time.Duration             // immutable
+	fresh     time.Duration             // immutable; how old the list may be
+	now       func() time.Time          // immutable
 	log       *slog.Logger              // immutable
 
 	kick  chan struct{} // a record is addressed to a comet that is not listed
@@ -32,6 +34,8 @@ type routes struct {
 
 	mu      sync.Mutex
 	outlets map[ServerID]*route // guarded by mu
+	asked   time.Time           // guarded by mu; when the list in force was asked for
+	kept    kept                // guarded by mu
 
 	relief relief
 }
@@ -49,6 +53,7 @@ type route struct {
 func newRoutes(cfg Config) *routes {
 	return &routes{
 		directory: cfg.Directory, openFn: cfg.Open, refresh: cfg.Refresh, log: cfg.Log,
+		fresh: cfg.Fresh, now: cfg.Now,
 		kick:    make(chan struct{}, 1),
 		first:   make(chan struct{}),
 		outlets: make(map[ServerID]*route),
@@ -65,6 +70,7 @@ func (r *routes) run(ctx context.Context) {
 			if fails == 0 && ctx.Err() == nil {
 				r.log.Warn("job: the list of comets cannot be read; the last one stays in force", "err", err)
 			}
+			r.giveUp()
 			sleep(ctx, backoff(fails))
 			fails++
 			continue
@@ -97,14 +103,14 @@ func (r *routes) rest(ctx context.Context, asked time.Time) {
 // read reads the list once and puts it into force.
 func (r *routes) read(ctx context.Context) error {
 	// What is offered from here on is not judged by this list.
-	seqs := r.seqs()
+	seqs, asked := r.seqs(), r.now()
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	comets, err := r.directory.Comets(ctx)
 	if err != nil {
 		return err
 	}
-	r.apply(comets, seqs)
+	r.apply(comets, seqs, asked)
 	select {
 	case <-r.first:
 	default:
@@ -125,16 +131,22 @@ func (r *routes) seqs() map[ServerID]uint64 {
 
 // apply puts a list into force. seqs are what the outlets had been offered
 // before it was asked for.
-func (r *routes) apply(comets []Comet, seqs map[ServerID]uint64) {
+func (r *routes) apply(comets []Comet, seqs map[ServerID]uint64, asked time.Time) {
 	r.mu.Lock()
+	r.asked = asked
 	var idle []Outlet
+	var newcomers []*route
 	named := make(map[ServerID]bool, len(comets))
 	for _, c := range comets {
 		named[c.Server] = true
 		to := r.outletLocked(c.Server)
+		if !to.living {
+			newcomers = append(newcomers, to)
+		}
 		to.living = true
 		to.outlet.Locate(c.Addr)
 	}
+	caughtUp := r.catchUpLocked(newcomers)
 	for server, seq := range seqs {
 		if named[server] {
 			continue
@@ -148,6 +160,7 @@ func (r *routes) apply(comets []Comet, seqs map[ServerID]uint64) {
 		}
 	}
 	r.mu.Unlock()
+	finish(caughtUp, Outcome{Spared: true})
 	r.relief.tell() // there may be fewer to wait for
 	for _, o := range idle {
 		o.Close()
@@ -215,9 +228,13 @@ func (r *routes) room() bool {
 }
 
 // count is how many comets are alive.
-func (r *routes) count() (n int) {
+func (r *routes) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.livingLocked()
+}
+
+func (r *routes) livingLocked() (n int) {
 	for _, to := range r.outlets {
 		if to.living {
 			n++
@@ -233,6 +250,7 @@ func (r *routes) forget(owner Owner) {
 	for _, to := range r.outlets {
 		to.outlet.Forget(owner)
 	}
+	r.kept.forget(owner)
 }
 
 // ask has the list read soon.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -121,9 +122,15 @@ type bench struct {
 	open func(job.TopicID, int32) job.Partition
 	reg  *prometheus.Registry
 
+	clock   atomic.Int64 // past now
 	mu      sync.Mutex
 	outlets map[job.ServerID]*outlet // guarded by mu
 }
+
+// tick lets time pass for the job.
+func (b *bench) tick(d time.Duration) { b.clock.Add(int64(d)) }
+
+const fresh = 2 * time.Second
 
 const now = 1_000_000_000 * time.Microsecond
 
@@ -133,8 +140,10 @@ func newBench(t testing.TB, comets ...job.ServerID) *bench {
 	b.list(comets...)
 	source := &hands{opened: make(chan func(job.TopicID, int32) job.Partition)}
 	j, err := job.New(job.Config{
-		Source: source, Directory: b.dir, Refresh: 5 * time.Millisecond, Metrics: b.reg,
-		Now: func() time.Time { return time.UnixMicro(int64(now / time.Microsecond)) },
+		Source: source, Directory: b.dir, Refresh: 5 * time.Millisecond, Fresh: fresh, Metrics: b.reg,
+		Now: func() time.Time {
+			return time.UnixMicro(int64(now / time.Microsecond)).Add(time.Duration(b.clock.Load()))
+		},
 		Open: func(c job.OutletConfig) job.Outlet {
 			b.mu.Lock()
 			defer b.mu.Unlock()

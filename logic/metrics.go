@@ -37,6 +37,9 @@ func newMetrics(reg prometheus.Registerer, s *Service) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16),
 		}),
 	}
+	for _, status := range []Status{StatusOK, StatusDenied, StatusInvalid, StatusUnavailable} {
+		m.connects.WithLabelValues(status.String()) // so that the first one is seen as a rise
+	}
 	if reg == nil {
 		return m, nil
 	}

@@ -188,6 +188,9 @@ type Stats struct {
 	AcceptPauses uint64 // times that accept paused for want of descriptors
 	Panics       uint64 // panics contained
 	Wakes        uint64 // wake-ups of a sleeping loop by Post
+	// Busy is how long each loop did not wait, by its index. Nil if the engine
+	// cannot tell: behind a library a loop is a lock and not a thread.
+	Busy []time.Duration
 }
 
 // Engine runs the loops.

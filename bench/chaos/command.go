@@ -37,6 +37,7 @@ type Command struct {
 	Pushers  int           `default:"32" help:"Pushers; each waits for the answer to a push before its next."`
 	Moving   float64       `default:"0.3" help:"Share of the clients that change rooms, go and come back, and log in anew from elsewhere."`
 	Pace     time.Duration `default:"15s" help:"Time between two moves of such a client, on average."`
+	MaxHold  time.Duration `help:"How long jobs hold what a comet does not take. Zero: as long as they do by themselves, which is longer than most blows; a short time makes them drop, so that there is something to explain."`
 	Logics   int           `default:"2" help:"Logics."`
 	Jobs     int           `default:"2" help:"Jobs."`
 	Comets   int           `default:"3" help:"Comets."`
@@ -55,6 +56,7 @@ func (*Command) Examples() string {
 	oort bench chaos
 	oort bench chaos --links 2000 --rooms 50 --rate 500 --duration 30m
 	oort bench chaos --scenario kafka-away --seed 7 --dir /var/tmp/chaos
+	oort bench chaos --max-hold 2s
 	oort bench chaos --judge /var/tmp/chaos/history.gz`
 }
 
@@ -116,11 +118,8 @@ func (c *Command) config() (cfg Config, err error) {
 			return cfg, fmt.Errorf("chaos: own binary: %w", err)
 		}
 	}
-	if cfg.Kfake == "" && cfg.KafkaLibs == "" {
-		cfg.Kfake = filepath.Join(filepath.Dir(cfg.Oort), "kfake")
-		if _, err := os.Stat(cfg.Kfake); err != nil {
-			return cfg, fmt.Errorf("chaos: no broker: %w; build one (go build -o %s ./deploy/kfake) or give --kfake or --kafka-libs", err, cfg.Kfake)
-		}
+	if cfg.Kfake, err = fleet.FindKfake(cfg.Kfake, cfg.KafkaLibs, cfg.Oort); err != nil {
+		return cfg, err
 	}
 	if cfg.Dir == "" {
 		if cfg.Dir, err = os.MkdirTemp("", "oort-chaos-"); err != nil {

@@ -32,8 +32,8 @@ type look struct {
 	counts map[string]int
 }
 
-// dropped matches the counters of drops.
-var dropped = regexp.MustCompile(`^(?:oort_job_dropped_total\{reason|oort_comet_messages_total\{outcome)="(\w+)"\} ([0-9.e+]+)$`)
+// counters matches those of drops.
+var counters = regexp.MustCompile(`^(?:oort_job_dropped_total\{reason|oort_comet_messages_total\{outcome)="(\w+)"\} ([0-9.e+]+)$`)
 
 // ofGone reports whether a counter is of links that went, which explains nothing.
 func ofGone(line, reason string) bool {
@@ -84,7 +84,7 @@ func readCounts(r io.Reader) (map[string]int, error) {
 	counts := map[string]int{}
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		m := dropped.FindStringSubmatch(lines.Text())
+		m := counters.FindStringSubmatch(lines.Text())
 		if m == nil || m[1] == "delivered" || ofGone(lines.Text(), m[1]) {
 			continue
 		}

@@ -6,17 +6,19 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/oortim/oort/bench/chaos/history"
 )
 
 // What can be done to a part.
 const (
-	kill    = "kill"    // SIGKILL, and started again
-	stop    = "stop"    // SIGTERM, and started again
-	pause   = "pause"   // SIGSTOP, SIGCONT
-	refuse  = "refuse"  // its connections are reset, new ones too
-	silence = "silence" // nothing gets through, nobody is told
-	oneWay  = "one-way" // what it is asked arrives, its answers do not
-	wipe    = "wipe"    // Redis forgets everything
+	kill    = history.Kill // SIGKILL, and started again
+	stop    = history.Stop // SIGTERM, and started again
+	pause   = "pause"      // SIGSTOP, SIGCONT
+	refuse  = "refuse"     // its connections are reset, new ones too
+	silence = "silence"    // nothing gets through, nobody is told
+	oneWay  = "one-way"    // what it is asked arrives, its answers do not
+	wipe    = history.Wipe // Redis forgets everything
 )
 
 // act is one thing to do: at a time, to a part, for how long.

@@ -56,16 +56,22 @@ func (p *pushers) close() {
 	}
 }
 
+// behind is the most that a pusher catches up with when an answer took long.
+const behind = 30 * time.Second
+
 // push pushes at rate (a second) until ctx is over. A push that was begun is
-// brought to its end.
+// brought to its end; what an outage kept it from is made up for afterwards, at
+// no more than twice the rate.
 func (p *pushers) push(ctx context.Context, pusher int, rate float64, rng *rand.Rand) {
-	tick := time.NewTicker(time.Duration(float64(time.Second) / rate))
-	defer tick.Stop()
+	every := time.Duration(float64(time.Second) / rate)
+	due := time.Now().Add(-upTo(rng, every))
 	for {
-		select {
-		case <-ctx.Done():
+		now := time.Now()
+		if due = due.Add(every); now.Sub(due) > behind {
+			due = now.Add(-behind)
+		}
+		if sleep(ctx, max(due.Sub(now), every/2)); ctx.Err() != nil {
 			return
-		case <-tick.C:
 		}
 		h := p.draw(pusher, rng)
 		p.bring(&h, rng)
@@ -150,6 +156,7 @@ func (p *pushers) try(h *history.Push, w push.Push, logic int) history.Answer {
 		// Absent is who no try found.
 		if h.Answer != history.Stored {
 			h.Absent, h.AbsentMids = result.Absent, result.AbsentMids
+			h.Message, h.Accepted = result.ID, result.Accepted
 		}
 		return history.Stored
 	case errors.Is(err, push.ErrUnknown):

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"github.com/oortim/oort/bench/chaos/check"
 	"github.com/oortim/oort/bench/chaos/fleet"
 	"github.com/oortim/oort/bench/chaos/history"
@@ -40,7 +42,9 @@ type run struct {
 }
 
 // execute runs a scenario and returns its history. The error is of the rig, not
-// of what it tests; parts that ended by themselves are returned as faults.
+// of what it tests; parts that ended by themselves are returned as faults. Once
+// the cluster serves, the end of ctx only cuts the run short: everything is
+// mended, what is under way arrives, and the history is as good as any.
 func execute(ctx context.Context, cfg Config, out io.Writer) (h *history.Run, faults []error, err error) {
 	r := &run{Config: cfg, out: out, start: time.Now(), proxies: map[string]*proxy.Proxy{}}
 	if err := r.open(ctx); err != nil {
@@ -62,10 +66,12 @@ func (r *run) tell(format string, args ...any) {
 // open starts the cluster, with a proxy in front of Redis, Kafka and each
 // comet's gRPC.
 func (r *run) open(ctx context.Context) error {
-	// Clusters of runs side by side must not meet.
-	base := fmt.Sprintf("127.%d.%d", 32+rand.IntN(200), rand.IntN(250))
+	base := fleet.SomeBase()
 	o := fleet.Options{Dir: r.Dir, Base: base, Oort: r.Oort, Kfake: r.Kfake, KafkaLibs: r.KafkaLibs, Env: r.Env,
 		Logics: r.Logics, Jobs: r.Jobs, Comets: r.Comets, Via: fleet.Via{}}
+	if r.MaxHold > 0 {
+		o.JobFlags = []string{"--max-hold", r.MaxHold.String()}
+	}
 	plain, err := fleet.New(o) // to learn the addresses
 	if err != nil {
 		return err
@@ -121,11 +127,13 @@ func (r *run) run(ctx context.Context) (*history.Run, []error, error) {
 	r.pushers.close()
 	stopWatching()
 	watchers.Wait()
-	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+	drops, err := readDrops(context.Background(), r.fleet.KafkaAddr(), r.start)
+	told := !errors.Is(err, kerr.UnknownTopicOrPartition)
+	if err != nil && told {
+		return nil, nil, err
 	}
-	return &history.Run{Seed: r.Seed, Deadline: answerIn, Ended: ended, Links: r.crowd.links,
-		Pushes: r.pushers.list, Events: r.breaker.events, Ledger: r.books.entries}, r.breaker.errs, nil
+	return &history.Run{Seed: r.Seed, Deadline: answerIn, Ended: ended, Links: r.crowd.links, Pushes: r.pushers.list,
+		Events: r.breaker.events, Drops: drops, Told: told, Ledger: r.books.entries}, r.breaker.errs, nil
 }
 
 // live has clients come, pushers push and parts break, in that order, and ends
@@ -145,12 +153,15 @@ func (r *run) live(ctx context.Context) (ended time.Duration) {
 		pushers.Go(func() { r.pushers.push(pushing, i, r.Rate/float64(r.Pushers), r.rng(3, i)) })
 	}
 	r.breaker.run(ctx, r.acts)
+	if ctx.Err() != nil {
+		r.tell("interrupted: what was done until now is judged; once more ends it at once")
+	}
 	sleep(ctx, r.Duration-(r.clock()-r.began()))
 	sleep(ctx, r.calm)
 	endPushing()
 	pushers.Wait()
 	r.tell("pushers have ended; waiting for what is under way")
-	r.settle(ctx)
+	r.settle()
 	ended = r.clock()
 	for _, p := range r.fleet.Parts {
 		if p.Admin != "" {
@@ -186,8 +197,8 @@ func (r *run) gather(ctx context.Context) {
 }
 
 // settle waits until nothing has arrived for a while.
-func (r *run) settle(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, quietMost)
+func (r *run) settle() {
+	ctx, cancel := context.WithTimeout(context.Background(), quietMost)
 	defer cancel()
 	seen, since := r.crowd.seen.Load(), time.Now()
 	for ctx.Err() == nil && time.Since(since) < r.quiet {
@@ -222,8 +233,8 @@ const told = 3
 // and returns ErrViolated if there is one.
 func judge(h *history.Run, faults []error, dir string, out io.Writer) error {
 	v := check.Run(h)
-	fmt.Fprintf(out, "\nseed %d: %d links, %d pushes (%d stored, %d not stored, %d unknown of which %d were seen), %d blows\n",
-		h.Seed, len(h.Links), len(h.Pushes), v.Answers[history.Stored], v.Answers[history.NotStored], v.Answers[history.Unknown],
+	fmt.Fprintf(out, "\nseed %d: %d links, %d pushes, %.0f a second (%d stored, %d not stored, %d unknown of which %d were seen), %d blows\n",
+		h.Seed, len(h.Links), len(h.Pushes), h.Rate(), v.Answers[history.Stored], v.Answers[history.NotStored], v.Answers[history.Unknown],
 		v.UnknownSeen, len(h.Events))
 	fmt.Fprintf(out, "%d messages seen; %d were owed", v.Seen, v.Owed)
 	for reason, n := range v.Explained {

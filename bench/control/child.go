@@ -226,3 +226,10 @@ func (c *Child) Close(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Kill ends the child at once and waits for it. For one whose orderly end would
+// take long and tell nothing.
+func (c *Child) Kill() {
+	_ = c.cmd.Process.Kill()
+	<-c.done
+}

@@ -19,6 +19,9 @@ func OpenProcess(int) Process { return Process{} }
 // CPU is known on Linux only.
 func (Process) CPU() (time.Duration, error) { return 0, ErrNotLinux }
 
+// Nice is known on Linux only.
+func (Process) Nice(int) error { return ErrNotLinux }
+
 // Memory is what a process occupies, in bytes.
 type Memory struct{ RSS, Anonymous, PageTables int64 }
 
@@ -40,3 +43,9 @@ type Machine struct{ Busy, Stolen time.Duration }
 
 // ReadMachine is known on Linux only.
 func ReadMachine() (Machine, error) { return Machine{}, ErrNotLinux }
+
+// Holdings are what a process holds of the kernel by number.
+type Holdings struct{ Descriptors, Threads int }
+
+// Holdings are known on Linux only.
+func (Process) Holdings() (Holdings, error) { return Holdings{}, ErrNotLinux }

@@ -22,6 +22,8 @@ type Case struct {
 	// size 64. Numbers are charted along an axis.
 	Point   []Setting `json:"point,omitempty"`
 	Metrics []*Metric `json:"metrics"`
+	// Timelines are figures along the time of the last repetition.
+	Timelines []*Timeline `json:"timelines,omitempty"`
 	// Faults are what was not correct; a run with any of them has failed.
 	Faults []string `json:"faults,omitempty"`
 }

@@ -140,6 +140,7 @@ func (s *section) page(anchor string, colour colours) pageSection {
 	for _, name := range distributions(s.groups) {
 		p.Figures = append(p.Figures, s.distributionFigure(name, colour))
 	}
+	p.Figures = append(p.Figures, s.timelines(colour)...)
 	for _, m := range metrics(s.groups, false) {
 		p.Context = append(p.Context, s.table(m))
 	}

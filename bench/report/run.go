@@ -44,6 +44,7 @@ const (
 //	      "point": [ {"name": "members", "value": "15000"}, … ],
 //	      "metrics": [ {"name": "CPU a write", "unit": "µs", "better": "lower",
 //	                    "floor": "CPU a write, floor", "samples": [5.9, 6.1, 5.8]}, … ],
+//	      "timelines": [ {"name": "RSS", "unit": "B", "seconds": [60, 120], "values": [9e6, 9e6]}, … ],
 //	      "faults": []
 //	  } ]
 //	}
@@ -148,8 +149,8 @@ func Read(from io.Reader) (*Run, error) {
 			ErrFormat, r.Tool, r.Format, Tool, Format)
 	}
 	for i, c := range r.Cases {
-		if c == nil || slices.Contains(c.Metrics, nil) {
-			return nil, fmt.Errorf("%w: case %d is null or holds a null metric", ErrFormat, i)
+		if c == nil || slices.Contains(c.Metrics, nil) || slices.Contains(c.Timelines, nil) {
+			return nil, fmt.Errorf("%w: case %d is null or holds a null metric or timeline", ErrFormat, i)
 		}
 	}
 	return r, nil

@@ -33,6 +33,23 @@ type PushArgs struct {
 	// Rooms is how many rooms get messages, in turn: RoomName(0) and on. Zero
 	// means that every link gets them, as stamp.Everyone.
 	Rooms int
+	// Room is what a room's index is appended to, as in swarm.DialArgs. Empty
+	// means "bench://".
+	Room string
+	// Keys, if not empty, is what an index is appended to instead to make a key:
+	// messages go to single links and not to rooms.
+	Keys string
+	// Lanes are those of a room's messages, in turn, numbered as in
+	// comet/ledger. None means chat.
+	Lanes []int
+	// Collapse lets of a room's messages that wait only the newest be kept.
+	Collapse bool
+	// Expires is how long after it was due a message is worth being sent. Zero
+	// means for ever.
+	Expires time.Duration
+	// Speed of messages to every link, in links a second. Zero means as fast
+	// as it goes.
+	Speed int64
 	// Rate is messages a second in each room. Zero means a closed loop.
 	Rate float64
 	// Batch is how many messages of a room are due together. Zero means 1.
@@ -88,6 +105,9 @@ type Stats struct {
 	GCs        uint32
 	GCPauses   time.Duration // together
 	GCPauseMax time.Duration // of the last 256
+	// LongestStop is the longest time for which the collector has stopped the
+	// world at once, to a sixteenth; it stops it twice a cycle.
+	LongestStop time.Duration
 }
 
 // DoorReply is about a floor.Door, which lets links in by bare system calls and

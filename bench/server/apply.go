@@ -17,7 +17,7 @@ type offsets struct {
 }
 
 // apply hands pushes to the comet as one batch and returns how many links they
-// concern.
+// concern. One whose time is over already concerns nobody.
 func (s *Server) apply(ctx context.Context, pushes []*pushpb.Push) (links int64, err error) {
 	s.applied.mu.Lock()
 	defer s.applied.mu.Unlock()
@@ -28,7 +28,7 @@ func (s *Server) apply(ctx context.Context, pushes []*pushpb.Push) (links int64,
 	}
 	outcomes, err := s.comet.Apply(ctx, comet.Partition{}, records)
 	for _, o := range outcomes {
-		if o.Drop != comet.DropNone || o.Replayed {
+		if o.Drop != comet.DropNone && o.Drop != comet.DropExpired || o.Replayed {
 			return links, fmt.Errorf("the comet did not take a push: %+v", o)
 		}
 		links += int64(o.Links)

@@ -18,7 +18,10 @@ type Flags struct {
 	TCP       []string      `name:"tcp" placeholder:"HOST:PORT" help:"Where to listen for TCP; several with commas."`
 	WS        []string      `name:"ws" placeholder:"HOST:PORT" help:"Where to listen for WebSocket; several with commas."`
 	Logic     string        `enum:"memory,none" default:"memory" help:"memory: logic with sessions in this process, as in oort serve; none: every link is let in at once and nothing kept, so that memory is the comet's alone."`
+	LogicAt   string        `name:"logic-at" placeholder:"HOST:PORT" help:"Where a logic of its own process is, in place of --logic."`
 	Heartbeat time.Duration `default:"6m" help:"How long a link may be silent."`
+	Write     time.Duration `name:"write-timeout" default:"30s" help:"How long a link may take nothing of what waits for it."`
+	Latency   time.Duration `name:"max-latency" default:"250ms" help:"How long a message may wait so that others share its flush."`
 }
 
 // Validate refuses what cannot be opened.

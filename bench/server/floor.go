@@ -91,7 +91,7 @@ func (s *schedule) wires(n int) (tcp, web []byte) {
 	s.stamps(n, func(st stamp.Stamp) {
 		body = stamp.Append(body[:0], st, s.args.Size)
 		from := len(tcp)
-		tcp = frame.Append(tcp, pushOp, 0, body)
+		tcp = frame.Append(tcp, PushOp, 0, body)
 		web = ws.AppendFrame(web, ws.OpBinary, tcp[from:])
 	})
 	return tcp, web

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -9,8 +10,8 @@ import (
 	"github.com/oortim/oort/proto/pushpb"
 )
 
-// pushOp is the op of what is pushed.
-const pushOp = 1000
+// PushOp is the op of what is pushed.
+const PushOp = 1000
 
 // Push pushes what args describe, and answers when the comet has taken all.
 func (s *Server) Push(ctx context.Context, args PushArgs) (r PushReply, err error) {
@@ -38,13 +39,36 @@ func (s *Server) Push(ctx context.Context, args PushArgs) (r PushReply, err erro
 
 func (s *schedule) push(st stamp.Stamp) *pushpb.Push {
 	p := &pushpb.Push{
-		Kind: pushpb.Kind_KIND_ROOM, Room: RoomName(st.Room), Op: pushOp, Lane: pushpb.Lane_LANE_CHAT,
-		Body: stamp.Append(make([]byte, 0, s.args.Size), st, s.args.Size),
+		Op: PushOp, Lane: s.lane(st.Seq), Body: stamp.Append(make([]byte, 0, s.args.Size), st, s.args.Size),
 	}
-	if st.Room == stamp.Everyone {
-		p.Kind, p.Room = pushpb.Kind_KIND_ALL, ""
+	switch {
+	case s.args.Keys != "":
+		p.Kind, p.Keys = pushpb.Kind_KIND_KEYS, []string{named(s.args.Keys, st.Room)}
+	case st.Room == stamp.Everyone:
+		p.Kind, p.Speed = pushpb.Kind_KIND_ALL, s.args.Speed
+	default:
+		p.Kind, p.Room = pushpb.Kind_KIND_ROOM, named(cmp.Or(s.args.Room, benchRoom), st.Room)
+	}
+	if s.args.Collapse {
+		p.Collapse = "newest"
+	}
+	if s.args.Expires > 0 {
+		p.ExpiresUs = s.dueAt(st).Add(s.args.Expires).UnixMicro()
 	}
 	return p
+}
+
+// lane of a room's message with that sequence number.
+func (s *schedule) lane(seq uint32) pushpb.Lane {
+	if len(s.args.Lanes) == 0 {
+		return pushpb.Lane_LANE_CHAT
+	}
+	return pushpb.Lane(s.args.Lanes[int(seq-1)%len(s.args.Lanes)])
+}
+
+// dueAt is when the message with that stamp was due.
+func (s *schedule) dueAt(st stamp.Stamp) time.Time {
+	return s.start.Add(time.Duration(st.Sent - s.base))
 }
 
 // ended is how many messages × links have ended, in whatever way.

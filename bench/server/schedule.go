@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/oortim/oort/bench/stamp"
+	"github.com/oortim/oort/comet/ledger"
 )
 
 // schedule says when which room gets its next batch. Rooms take turns, evenly
@@ -31,6 +33,10 @@ func newSchedule(a PushArgs) (*schedule, error) {
 		return nil, fmt.Errorf("a rate of %v messages a second", a.Rate)
 	case a.Rooms < 0 || a.Batch < 0 || a.Count < 0 || a.Count%a.Batch != 0:
 		return nil, fmt.Errorf("%d messages to %d rooms in batches of %d", a.Count, a.Rooms, a.Batch)
+	case slices.ContainsFunc(a.Lanes, func(lane int) bool { return lane < 0 || lane >= ledger.Lanes }):
+		return nil, fmt.Errorf("lanes %v: there are %d, from 0", a.Lanes, ledger.Lanes)
+	case a.Expires < 0 || a.Speed < 0:
+		return nil, fmt.Errorf("expires after %v, speed %d: must not be negative", a.Expires, a.Speed)
 	case a.Count == 0 && a.Duration <= 0:
 		return nil, fmt.Errorf("neither a number of messages nor a duration")
 	}

@@ -17,11 +17,15 @@ import (
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/oortim/oort/bench/control"
 	"github.com/oortim/oort/bench/floor"
 	"github.com/oortim/oort/comet"
+	"github.com/oortim/oort/comet/room"
 	cometrpc "github.com/oortim/oort/comet/rpc"
+	"github.com/oortim/oort/comet/tune"
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/logic/auth"
 	logicrpc "github.com/oortim/oort/logic/rpc"
@@ -38,12 +42,20 @@ const (
 	refresh = 50 * time.Millisecond
 )
 
-// manyLinks is the comet's limit of links: none but the descriptors'.
+// manyLinks is the comet's limit of links, and so of rooms: none but the
+// descriptors'.
 const manyLinks = 1 << 30
+
+// benchRoom is what a room's index is appended to where nobody says otherwise.
+const benchRoom = "bench://"
 
 // RoomName is the name of the room that a swarm's link number i joins, if
 // i modulo the number of rooms is index.
-func RoomName(index uint32) string { return "bench://" + strconv.FormatUint(uint64(index), 10) }
+func RoomName(index uint32) string { return named(benchRoom, index) }
+
+func named(prefix string, index uint32) string {
+	return prefix + strconv.FormatUint(uint64(index), 10)
+}
 
 // Server is one server under test.
 type Server struct {
@@ -69,15 +81,18 @@ func (f *Flags) Open(ctx context.Context, log *slog.Logger) (*Server, error) {
 
 func (s *Server) open(ctx context.Context, f *Flags, log *slog.Logger) error {
 	name := ident.NewServer("bench", time.Now())
-	door, err := s.openLogic(f.Logic, name)
+	untune := tune.Collector() // as oort comet has it
+	s.ends = append(s.ends, func(context.Context) error { untune(); return nil })
+	tune.Procs(f.Loops)
+	door, err := s.openLogic(f, name)
 	if err != nil {
 		return err
 	}
 	s.comet, err = comet.Open(comet.Config{
 		Server: name, TCP: f.TCP, WS: f.WS, Loops: f.Loops, Log: log,
 		Engine: func(o poller.Options) (poller.Engine, error) { return s.openEngine(f.Engine, o) },
-		Limits: comet.Limits{Links: manyLinks},
-		Times:  comet.Times{Settle: settle, Renew: renew, Heartbeat: f.Heartbeat},
+		Limits: comet.Limits{Links: manyLinks, Rooms: manyLinks, Room: room.Limits{MaxLatency: f.Latency}},
+		Times:  comet.Times{Settle: settle, Renew: renew, Heartbeat: f.Heartbeat, Write: f.Write},
 	}, door)
 	if err != nil {
 		return err
@@ -99,14 +114,18 @@ func (s *Server) openEngine(spec string, o poller.Options) (poller.Engine, error
 }
 
 // openLogic opens what lets links in.
-func (s *Server) openLogic(kind string, name ident.Server) (comet.Logic, error) {
-	if kind == "none" {
+func (s *Server) openLogic(f *Flags, name ident.Server) (comet.Logic, error) {
+	switch {
+	case f.LogicAt != "":
+		return s.dialLogic(f.LogicAt, name)
+	case f.Logic == "none":
 		return new(gatekeeper), nil
 	}
 	sessions := session.NewMemory(session.TTLs{}, time.Now)
 	svc, err := logic.New(logic.Config{
 		Sessions: sessions, Registry: sessions, Publisher: publisher{s}, Auth: auth.Open{},
-		Refresh: refresh, Metrics: s.metrics,
+		Heartbeat: f.Heartbeat * 2 / 3, // a comet waits half as long again
+		Refresh:   refresh, Metrics: s.metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -117,6 +136,17 @@ func (s *Server) openLogic(kind string, name ident.Server) (comet.Logic, error) 
 	s.ends = append(s.ends,
 		func(context.Context) error { return svc.Close() },
 		func(context.Context) error { door.Close(); return nil })
+	return door, nil
+}
+
+// dialLogic reaches a logic in a process of its own.
+func (s *Server) dialLogic(addr string, name ident.Server) (comet.Logic, error) {
+	cc, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, err
+	}
+	door := cometrpc.NewLogic(cc, cometrpc.Advert{Server: name, GRPC: "none"})
+	s.ends = append(s.ends, func(context.Context) error { door.Close(); return cc.Close() })
 	return door, nil
 }
 

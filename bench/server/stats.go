@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"time"
@@ -17,12 +18,13 @@ func (s *Server) Stats(_ context.Context, args StatsArgs) (Stats, error) {
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	metrics, err := s.gather()
+	counters, err := s.gather()
 	return Stats{
-		Ledger: s.comet.Ledger(), Metrics: metrics, Engine: s.engine.Stats(),
+		Ledger: s.comet.Ledger(), Metrics: counters, Engine: s.engine.Stats(),
 		Heap: int64(m.HeapAlloc), HeapInUse: int64(m.HeapInuse), Stacks: int64(m.StackInuse),
 		Goroutines: runtime.NumGoroutine(), GCs: m.NumGC,
-		GCPauses: time.Duration(m.PauseTotalNs), GCPauseMax: time.Duration(slices.Max(m.PauseNs[:])),
+		LongestStop: longestStop(),
+		GCPauses:    time.Duration(m.PauseTotalNs), GCPauseMax: time.Duration(slices.Max(m.PauseNs[:])),
 	}, err
 }
 
@@ -52,4 +54,18 @@ func (s *Server) gather() (map[string]float64, error) {
 		}
 	}
 	return all, nil
+}
+
+// longestStop reads the upper bound of the histogram's highest bucket that is
+// not empty.
+func longestStop() time.Duration {
+	stops := []metrics.Sample{{Name: "/sched/pauses/total/gc:seconds"}}
+	metrics.Read(stops)
+	h := stops[0].Value.Float64Histogram()
+	for i := len(h.Counts) - 1; i >= 0; i-- {
+		if h.Counts[i] > 0 {
+			return time.Duration(h.Buckets[i+1] * float64(time.Second))
+		}
+	}
+	return 0
 }

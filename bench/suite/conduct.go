@@ -17,7 +17,7 @@ func conduct(ctx context.Context, run *report.Run, jobs []job, f *Flags, show *p
 			return err
 		}
 		c := run.Case(j.scenario.Name(), j.engine, j.point.Settings()...)
-		r := &Round{Engine: j.engine, Loops: f.Loops, Nth: j.nth, Case: c, phase: show.phase}
+		r := &Round{Engine: j.engine, Loops: f.Loops, Nth: j.nth, Case: c, phase: show.phase, tell: show.tell}
 		if j.warmup {
 			r.Case = &report.Case{Scenario: c.Scenario, Engine: c.Engine, Point: c.Point}
 		} else if f.CPUDir != "" {

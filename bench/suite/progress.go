@@ -100,6 +100,17 @@ func (p *progress) phase(text string) {
 	p.drawLocked()
 }
 
+// tell writes a line that stays.
+func (p *progress) tell(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live {
+		fmt.Fprint(p.out, "\r\x1b[K")
+	}
+	fmt.Fprintln(p.out, text)
+	p.drawLocked()
+}
+
 // done says what came of the round.
 func (p *progress) done(c *report.Case, faults int) {
 	p.mu.Lock()

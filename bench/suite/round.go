@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/oortim/oort/bench/control"
@@ -26,11 +27,16 @@ type Round struct {
 	Case *report.Case
 
 	phase    func(string)
+	tell     func(string)
 	children []*control.Child
 }
 
 // Phase says what is being done now, for whoever watches.
 func (r *Round) Phase(format string, args ...any) { r.phase(fmt.Sprintf(format, args...)) }
+
+// Tell writes a line that stays, for rounds so long that whoever watches should
+// see how they go.
+func (r *Round) Tell(format string, args ...any) { r.tell(fmt.Sprintf(format, args...)) }
 
 // Start starts a process of this binary with args that serves a conductor; see
 // bench/control. It ends with the round, before those that were started
@@ -42,6 +48,12 @@ func (r *Round) Start(ctx context.Context, name string, args ...string) (*contro
 	}
 	r.children = append(r.children, c)
 	return c, nil
+}
+
+// Discard kills a process of the round, whose orderly end is not part of it.
+func (r *Round) Discard(c *control.Child) {
+	c.Kill()
+	r.children = slices.DeleteFunc(r.children, func(one *control.Child) bool { return one == c })
 }
 
 // endTime bounds the end of each of a round's processes.

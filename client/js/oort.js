@@ -221,14 +221,18 @@ export class Oort extends EventTarget {
   }
 
   #login() {
-    const { mid, key, room, platform, accepts, token } = this.#options;
-    const body = { mid, key: key ?? "", room_id: room ?? "", platform, accepts, token };
-    this.#calls.set(++this.#seq, { op: Op.auth, resolve: () => this.#opened(), reject: () => {} });
+    const { mid, key, platform, accepts, token } = this.#options;
+    const { room } = this;
+    const body = { mid, key: key ?? "", room_id: room, platform, accepts, token };
+    this.#calls.set(++this.#seq, { op: Op.auth, resolve: () => this.#opened(room), reject: () => {} });
     this.#socket.send(encode(Op.auth, this.#seq, JSON.stringify(body)));
   }
 
-  #opened() {
+  // opened: the link is in the room that its login named, which may not be the
+  // room any more.
+  #opened(room) {
     this.#openedAt = performance.now();
+    if (this.room !== room) this.#send(Op.changeRoom, this.room).catch(() => {});
     this.#set("open");
     this.#beat();
   }
@@ -267,6 +271,10 @@ export class Oort extends EventTarget {
 
   #call(op, body = "") {
     if (this.#state !== "open") return Promise.reject(new Disconnect(0, "not connected", null));
+    return this.#send(op, body);
+  }
+
+  #send(op, body) {
     return new Promise((resolve, reject) => {
       this.#calls.set(++this.#seq, { op, resolve, reject });
       this.#socket.send(encode(op, this.#seq, body));

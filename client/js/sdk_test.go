@@ -22,6 +22,7 @@ func TestSDK(t *testing.T) {
 	t.Run("backoff", func(t *testing.T) { testBackoff(t, b) })
 	t.Run("link", func(t *testing.T) { testLink(t, b) })
 	t.Run("calls", func(t *testing.T) { testCalls(t, b) })
+	t.Run("room", func(t *testing.T) { testRoomWhileConnecting(t, b) })
 	t.Run("advice", func(t *testing.T) { testAdvice(t, b) })
 	t.Run("awake", func(t *testing.T) { testAwake(t, b) })
 	t.Run("final", func(t *testing.T) { testFinal(t, b) })
@@ -168,6 +169,23 @@ func testCalls(t *testing.T, b *browser.Browser) {
 	if got := g.lastAuth(); !strings.Contains(got, `"room_id":"live://2"`) {
 		t.Errorf("came back with %s", got)
 	}
+}
+
+// A room that is changed to behind the login of a link is not lost.
+func testRoomWhileConnecting(t *testing.T, b *browser.Browser) {
+	g := newGateway(t)
+	p := sdkPage(t, b)
+	p.Eval(`(() => {
+		const send = WebSocket.prototype.send;
+		WebSocket.prototype.send = function (bytes) {
+			WebSocket.prototype.send = send;
+			send.call(this, bytes);
+			link.changeRoom("live://2");
+		};
+	})()`, nil)
+	record(p, g, `{room: "live://1"}`)
+	p.Wait(`link.state === "open"`)
+	g.wait(t, func() bool { return strings.Join(g.asked, ", ") == "12 live://2" })
 }
 
 // Op 6 says when to come back.

@@ -7,7 +7,7 @@ import (
 )
 
 // ReadKey reads a bearer key from a file. The server's own file will do too,
-// where each line is name:key: its first key is taken.
+// where each line is name:key or name:key:scopes: its first key is taken.
 func ReadKey(path string) (string, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -19,9 +19,23 @@ func ReadKey(path string) (string, error) {
 			continue
 		}
 		if _, key, named := strings.Cut(line, ":"); named {
-			return key, nil
+			return withoutScopes(key), nil
 		}
 		return line, nil
 	}
 	return "", fmt.Errorf("push: %q holds no key", path)
+}
+
+// withoutScopes cuts off what the server takes for a key's scopes.
+func withoutScopes(key string) string {
+	at := strings.LastIndexByte(key, ':')
+	if at < 0 {
+		return key
+	}
+	for word := range strings.SplitSeq(key[at+1:], ",") {
+		if word != "push" && word != "read" && word != "admin" {
+			return key
+		}
+	}
+	return key[:at]
 }

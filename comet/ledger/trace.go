@@ -30,9 +30,14 @@ func (t *Trace) Deliver(n int, now time.Time) {
 		return
 	}
 	t.ends[Delivered].Add(uint32(n))
-	took := now.UnixMicro() - t.accepted
+	took := t.Took(now).Microseconds()
 	for old := t.slowest.Load(); took > old && !t.slowest.CompareAndSwap(old, took); old = t.slowest.Load() {
 	}
+}
+
+// Took is how long ago the message was accepted.
+func (t *Trace) Took(now time.Time) time.Duration {
+	return time.Duration(now.UnixMicro()-t.accepted) * time.Microsecond
 }
 
 // Ended is how many links the message ended for, by outcome, and how long the

@@ -30,10 +30,10 @@ func (b *block) upTo() progress {
 }
 
 // delivered counts n members that have got b.
-func (b *block) delivered(n int, now time.Time) {
+func (t *Table) delivered(b *block, n int, now time.Time) {
 	b.owed -= n
 	for _, m := range b.msgs {
-		m.Trace.Deliver(n, now)
+		m.Deliver(n, now, &t.stats.Took)
 	}
 }
 
@@ -41,7 +41,7 @@ func (b *block) delivered(n int, now time.Time) {
 func (b *block) settle(o ledger.Outcome, n int) {
 	b.owed -= n
 	for _, m := range b.msgs {
-		m.Trace.End(o, n)
+		m.End(o, n)
 	}
 }
 

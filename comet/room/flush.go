@@ -136,7 +136,7 @@ func (t *Table) writeChunk(r *room, c *cohort) {
 		}
 	}
 	t.ends(r, ledger.Delivered, &b.counts, uint64(delivered))
-	b.delivered(delivered, t.now())
+	t.delivered(b, delivered, t.now())
 	if closed > 0 {
 		t.ends(r, ledger.Closed, &b.counts, uint64(closed))
 		b.settle(ledger.Closed, closed)
@@ -173,7 +173,7 @@ func (t *Table) serveNow(r *room, m *member, id poller.ID) {
 		b.settle(ledger.Closed, 1)
 	case n == len(b.buf):
 		t.ends(r, ledger.Delivered, &b.counts, 1)
-		b.delivered(1, t.now())
+		t.delivered(b, 1, t.now())
 	default:
 		t.stall(c, id, b, n)
 		return

@@ -90,7 +90,7 @@ func (t *Table) FinishBlock(id poller.ID) (done bool, err error) {
 
 func (t *Table) finish(r *room, l *lag) {
 	t.ends(r, ledger.Delivered, &l.begun.counts, 1)
-	l.begun.delivered(1, t.now())
+	t.delivered(l.begun, 1, t.now())
 	t.pool.release(l.begun)
 	l.begun, l.off = nil, 0
 }

@@ -28,6 +28,7 @@ type world struct {
 	queues map[ident.Room][]*queued // what waits for a flush, as the model sees it
 	lost   map[ident.Room][]*Msg    // what was shed or expired since the last
 	traces map[*ledger.Trace]uint32 // for how many links a message is to end
+	watch  map[*ledger.Watch]*bool  // whether all who held it have let go
 
 	number    uint32
 	concerned ledger.Counts // messages × links
@@ -84,7 +85,7 @@ type end struct {
 func newWorld(lim Limits, links int, cost int64) *world {
 	w := &world{
 		sets: NewSets(), queues: map[ident.Room][]*queued{}, lost: map[ident.Room][]*Msg{},
-		traces: map[*ledger.Trace]uint32{}, clock: 1, cost: cost,
+		traces: map[*ledger.Trace]uint32{}, watch: map[*ledger.Watch]*bool{}, clock: 1, cost: cost,
 	}
 	w.Table = NewTable(w, w, w.sets, lim, func() time.Time { return time.UnixMicro(w.clock) })
 	for i := range links {
@@ -303,9 +304,13 @@ func (w *world) push(name ident.Room, m *Msg, size int) {
 	body := binary.BigEndian.AppendUint32(make([]byte, 0, 4+size), w.number)
 	wire := NewMsg(m.Op, append(body, make([]byte, size)...), m.Lane, m.Expires)
 	wire.Collapse, wire.Trace = m.Collapse, ledger.NewTrace(w.clock)
+	over := new(bool)
+	wire.Watch = ledger.NewWatch(func(*ledger.Watch) { *over = true })
+	wire.Watch.Hold()
 	if w.Push(name, wire) == 0 {
 		return
 	}
+	w.watch[wire.Watch] = over
 	w.queues[name] = slices.DeleteFunc(w.queues[name], func(q *queued) bool {
 		same := q.msg.Collapse != "" && q.msg.Collapse == wire.Collapse
 		if same {

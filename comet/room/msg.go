@@ -1,6 +1,8 @@
 package room
 
 import (
+	"time"
+
 	"github.com/oortim/oort/comet/ledger"
 	"github.com/oortim/oort/proto/frame"
 	"github.com/oortim/oort/proto/ws"
@@ -15,7 +17,7 @@ const (
 )
 
 // Msg is one push, encoded once and shared by all loops. Immutable, but for
-// what Trace points to.
+// what Trace and Watch point to.
 type Msg struct {
 	Frame    []byte // header and body
 	Op       uint32
@@ -23,12 +25,29 @@ type Msg struct {
 	Expires  int64         // Unix time in microseconds; 0: never
 	Collapse string        // of those that wait with the same key, the last is kept; "": no key
 	Trace    *ledger.Trace // nil: nobody asks
+	Watch    *ledger.Watch // nil: in no sampled trace
 }
 
 // NewMsg encodes a push.
 func NewMsg(op uint32, body []byte, lane uint8, expires int64) *Msg {
 	b := make([]byte, 0, frame.HeaderLen+len(body))
 	return &Msg{Frame: frame.Append(b, frame.Op(op), 0, body), Op: op, Lane: lane, Expires: expires}
+}
+
+// Deliver counts n links that have got the push by now, and in took how long it
+// took.
+func (m *Msg) Deliver(n int, now time.Time, took *ledger.Times) {
+	m.Trace.Deliver(n, now)
+	m.Watch.Deliver(n, now)
+	if m.Trace != nil && n > 0 {
+		took.Add(m.Trace.Took(now), n)
+	}
+}
+
+// End counts n links for which the push ended otherwise.
+func (m *Msg) End(o ledger.Outcome, n int) {
+	m.Trace.End(o, n)
+	m.Watch.End(o, n)
 }
 
 // Expired reports whether nobody is to be served any more at now, in Unix

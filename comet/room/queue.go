@@ -18,6 +18,8 @@ type queue struct {
 	}
 	keys map[string]int // collapse key: index of the message that waits with it
 	lost []lost
+
+	watched int // messages added that are in sampled traces
 }
 
 // lost counts messages of one op and lane that were taken out unsent.
@@ -43,6 +45,9 @@ func (q *queue) add(m *Msg) {
 	q.live++
 	q.bytes += len(m.Frame)
 	q.lanes[m.Lane].live++
+	if m.Watch != nil {
+		q.watched++
+	}
 }
 
 // out takes message i out.
@@ -56,6 +61,18 @@ func (q *queue) out(i int) *Msg {
 		delete(q.keys, m.Collapse)
 	}
 	return m
+}
+
+// release tells the watches of what is in q that this loop is done with it.
+func (q *queue) release() {
+	if q.watched == 0 {
+		return
+	}
+	for _, m := range q.msgs {
+		if m != nil {
+			m.Watch.Release()
+		}
+	}
 }
 
 // compact closes the holes when they are the larger part, so that a key pushed
@@ -167,7 +184,9 @@ func (t *Table) takeQueue() *queue {
 	return &queue{}
 }
 
+// dropQueue takes back a queue whose messages have been flushed.
 func (t *Table) dropQueue(q *queue) {
+	q.release()
 	clear(q.msgs)
 	if len(t.queues) == spareQueues || cap(q.msgs) > keepPending {
 		return
@@ -228,7 +247,8 @@ func (t *Table) take(r *room, i int, why ledger.Outcome) *Msg {
 	t.waiting -= len(m.Frame)
 	n := t.await(r, m, -1)
 	t.end(r, why, m.Lane, uint64(n))
-	m.Trace.End(why, n)
+	m.End(why, n)
+	m.Watch.Release()
 	return m
 }
 

@@ -121,8 +121,9 @@ func or[T int | time.Duration](v *T, def T) {
 // is counted there, and so is a begun block that Leave or Change give back.
 type Stats struct {
 	Ends   ledger.Sums
-	Blocks uint64 // blocks sealed
-	Writes uint64 // writes of a block to a link
+	Blocks uint64       // blocks sealed
+	Writes uint64       // writes of a block to a link
+	Took   ledger.Times // of what Ends has as delivered
 }
 
 // member is where a link stands; one a slot, pointer-free.

@@ -172,6 +172,13 @@ func (w *world) sound() error {
 // checks that nothing is left and nothing uncounted.
 func (w *world) end() error {
 	w.settle()
+	// Each has been let go of by the table once, and by nobody else so far.
+	for watch, over := range w.watch {
+		early := *over
+		if watch.Release(); early || !*over {
+			return fmt.Errorf("a message is let go of twice: %v, never: %v", early, !*over)
+		}
+	}
 	for _, f := range w.links {
 		for f.space = 1 << 30; f.owed && !f.broken; {
 			w.writable(f)

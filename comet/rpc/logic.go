@@ -70,16 +70,20 @@ func (l *Logic) Sessions(ctx context.Context, connects []comet.Connect, gone []c
 }
 
 func (l *Logic) batch(connects []comet.Connect, gone []comet.Disconnect) *logicpb.SessionBatch {
-	b := &logicpb.SessionBatch{Server: string(l.advert.Server)}
-	for _, c := range connects {
-		b.Connects = append(b.Connects, &logicpb.Connect{
-			Link: c.Link, Body: c.Body, RemoteIp: c.RemoteIP, Origin: c.Origin, SeenEpoch: c.SeenEpoch,
-		})
+	b := &logicpb.SessionBatch{
+		Server:   string(l.advert.Server),
+		Connects: make([]*logicpb.Connect, len(connects)), Disconnects: make([]*logicpb.Disconnect, len(gone)),
 	}
-	for _, d := range gone {
-		b.Disconnects = append(b.Disconnects, &logicpb.Disconnect{
-			Link: d.Link, Key: string(d.Key), Mid: d.Mid, Epoch: d.Epoch,
-		})
+	logins, goodbyes := make([]logicpb.Connect, len(connects)), make([]logicpb.Disconnect, len(gone)) // two objects instead of one each
+	for i := range connects {
+		c, to := &connects[i], &logins[i]
+		to.Link, to.Body, to.RemoteIp, to.Origin, to.SeenEpoch = c.Link, c.Body, c.RemoteIP, c.Origin, c.SeenEpoch
+		b.Connects[i] = to
+	}
+	for i := range gone {
+		d, to := &gone[i], &goodbyes[i]
+		to.Link, to.Key, to.Mid, to.Epoch = d.Link, string(d.Key), d.Mid, d.Epoch
+		b.Disconnects[i] = to
 	}
 	return b
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -22,18 +24,34 @@ const MaxBatch = 1 << 20
 type Server struct {
 	cometpb.UnimplementedCometServer
 	comet *comet.Server
+	opt   Options
+}
+
+// Options of a Server. The zero value of a field means its default.
+type Options struct {
+	// Tracer opens spans for pushes in sampled traces. Nil means none.
+	Tracer trace.Tracer
 }
 
 // NewServer serves c.
-func NewServer(c *comet.Server) *Server { return &Server{comet: c} }
+func NewServer(c *comet.Server, opt Options) *Server { return &Server{comet: c, opt: opt} }
 
 // Push is the stream of one job: Hello, then batches, each applied and answered
-// in turn. Batches of a partition are applied one at a time also across
-// streams, since two jobs may hold a partition during a rebalance.
+// in turn, and Syncs, which the feeder answers. Batches of a partition are
+// applied one at a time also across streams, since two jobs may hold a partition
+// during a rebalance.
 func (s *Server) Push(stream cometpb.Comet_PushServer) error {
 	if err := s.greet(stream); err != nil {
 		return err
 	}
+	out := &answers{stream: stream}
+	feed := newFeeder(s.comet, out)
+	ctx, cancel := context.WithCancel(stream.Context())
+	var fed sync.WaitGroup
+	fed.Go(func() { feed.run(ctx) })
+	// A Send that the job does not read ends with the stream's own context.
+	defer fed.Wait()
+	defer cancel()
 	for {
 		m, err := stream.Recv()
 		if err != nil {
@@ -42,7 +60,7 @@ func (s *Server) Push(stream cometpb.Comet_PushServer) error {
 			}
 			return err
 		}
-		if err := s.take(stream, m); err != nil {
+		if err := s.take(stream.Context(), out, feed, m); err != nil {
 			return err
 		}
 	}
@@ -67,21 +85,22 @@ func (s *Server) greet(stream cometpb.Comet_PushServer) error {
 	}})
 }
 
-func (s *Server) take(stream cometpb.Comet_PushServer, m *cometpb.ToComet) error {
+func (s *Server) take(ctx context.Context, out *answers, feed *feeder, m *cometpb.ToComet) error {
 	switch k := m.Kind.(type) {
 	case *cometpb.ToComet_Batch:
-		ack, err := s.apply(stream, k.Batch)
+		ack, err := s.apply(ctx, k.Batch)
 		if err != nil {
 			return err
 		}
-		return stream.Send(&cometpb.FromComet{Kind: &cometpb.FromComet_Ack{Ack: ack}})
+		return out.send(&cometpb.FromComet{Kind: &cometpb.FromComet_Ack{Ack: ack}})
 	case *cometpb.ToComet_Sync:
-		return stream.Send(&cometpb.FromComet{Kind: &cometpb.FromComet_Sync{Sync: k.Sync}})
+		feed.sync(k.Sync.GetN())
+		return nil
 	}
 	return status.Errorf(codes.InvalidArgument, "unexpected message %T", m.Kind)
 }
 
-func (s *Server) apply(stream cometpb.Comet_PushServer, b *cometpb.Batch) (*cometpb.Ack, error) {
+func (s *Server) apply(ctx context.Context, b *cometpb.Batch) (*cometpb.Ack, error) {
 	p := comet.Partition{Number: b.Partition}
 	if copy(p.Topic[:], b.TopicId) != len(p.Topic) {
 		return nil, status.Errorf(codes.InvalidArgument, "topic id of %d bytes", len(b.TopicId))
@@ -90,7 +109,9 @@ func (s *Server) apply(stream cometpb.Comet_PushServer, b *cometpb.Batch) (*come
 	for i, r := range b.Records {
 		records[i] = comet.Record{LeaderEpoch: r.LeaderEpoch, Offset: r.Offset, Push: r.Push}
 	}
-	outcomes, err := s.comet.Apply(stream.Context(), p, records)
+	spans := s.trace(b, records)
+	outcomes, err := s.comet.Apply(ctx, p, records)
+	spans.applied(outcomes, err)
 	if err != nil {
 		return nil, status.Error(codes.Unavailable, fmt.Sprint(err))
 	}

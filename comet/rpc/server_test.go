@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -25,6 +26,7 @@ func openComet(t *testing.T) *comet.Server {
 	c, err := comet.Open(comet.Config{
 		Server: own, TCP: []string{"127.0.0.1:0"}, Loops: 2,
 		Engine: func(o poller.Options) (poller.Engine, error) { return engines.Open("", o) },
+		Times:  comet.Times{Settle: time.Millisecond, Linger: 10 * time.Millisecond},
 		Log:    slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}, logic)
 	if err != nil {
@@ -44,7 +46,7 @@ func openComet(t *testing.T) *comet.Server {
 func withServer(t *testing.T, run func(t *testing.T, c *comet.Server, s cometpb.Comet_PushClient)) {
 	over(t, func(t *testing.T, serve server) {
 		c := openComet(t)
-		cc := serve(t, func(r grpc.ServiceRegistrar) { cometpb.RegisterCometServer(r, NewServer(c)) })
+		cc := serve(t, func(r grpc.ServiceRegistrar) { cometpb.RegisterCometServer(r, NewServer(c, Options{})) })
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		stream, err := cometpb.NewCometClient(cc).Push(ctx)
@@ -63,12 +65,21 @@ func batch(seq uint64, topic []byte, records ...*cometpb.Record) *cometpb.ToCome
 	return &cometpb.ToComet{Kind: &cometpb.ToComet_Batch{Batch: &cometpb.Batch{Seq: seq, TopicId: topic, Records: records}}}
 }
 
-// ask sends one message and reads one.
+// ask sends one message and reads one, besides what is told of rooms.
 func ask(t *testing.T, s cometpb.Comet_PushClient, m *cometpb.ToComet) *cometpb.FromComet {
 	t.Helper()
 	if err := s.Send(m); err != nil {
 		t.Fatal(err)
 	}
+	for {
+		if got := receive(t, s); got.GetRooms() == nil {
+			return got
+		}
+	}
+}
+
+func receive(t *testing.T, s cometpb.Comet_PushClient) *cometpb.FromComet {
+	t.Helper()
 	got, err := s.Recv()
 	if err != nil {
 		t.Fatal(err)
@@ -80,8 +91,15 @@ func ask(t *testing.T, s cometpb.Comet_PushClient, m *cometpb.ToComet) *cometpb.
 func refuse(t *testing.T, s cometpb.Comet_PushClient, m *cometpb.ToComet, want codes.Code) {
 	t.Helper()
 	_ = s.Send(m) // may fail once the other side has ended
-	if _, err := s.Recv(); status.Code(err) != want {
-		t.Errorf("ended with %v, want %v", err, want)
+	for {
+		got, err := s.Recv()
+		if err == nil && got.GetRooms() != nil {
+			continue
+		}
+		if status.Code(err) != want {
+			t.Errorf("ended with %v, want %v", err, want)
+		}
+		return
 	}
 }
 

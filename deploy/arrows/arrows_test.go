@@ -46,6 +46,7 @@ var banned = []string{
 	"google.golang.org/grpc",
 	"github.com/redis/rueidis",
 	"github.com/twmb/franz-go",
+	"go.opentelemetry.io/otel",
 }
 
 // violations lists the arrows of g that are forbidden, as sentences.
@@ -205,6 +206,7 @@ func TestViolationsAreFound(t *testing.T) {
 		{"a core imports a service's stubs", graph{m + "job": {m + "proto/cometpb"}, m + "proto/cometpb": {"google.golang.org/grpc"}}, "core job reaches google.golang.org/grpc: job → proto/cometpb → google.golang.org/grpc"},
 		{"a core imports messages", graph{m + "job": {m + "proto/pushpb"}, m + "proto/pushpb": {"google.golang.org/protobuf/proto"}}, ""},
 		{"a core imports Redis", graph{m + "logic": {m + "logic/x"}, m + "logic/x": {"github.com/redis/rueidis/rueidiscompat"}}, "core logic reaches github.com/redis/rueidis"},
+		{"a core imports OpenTelemetry", graph{m + "comet": {m + "proto/traceparent"}, m + "proto/traceparent": {"go.opentelemetry.io/otel/trace"}}, "core comet reaches go.opentelemetry.io/otel"},
 		{"a core imports Kafka", graph{m + "job": {"github.com/twmb/franz-go/pkg/kgo"}}, "core job reaches github.com/twmb/franz-go"},
 		{"a room imports gRPC", graph{m + "comet/room": {"google.golang.org/grpc"}}, "core comet/room reaches"},
 	} {

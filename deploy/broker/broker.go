@@ -91,6 +91,12 @@ func Open(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.DataDir != "" && !cfg.Private { // whose producers end with it
+		if err := restoreWindows(cfg.DataDir); err != nil {
+			unlock(lock)
+			return nil, err
+		}
+	}
 	cluster, err := kfake.NewCluster(append(cfg.options(), kfake.ListenFn(listen))...)
 	if err != nil {
 		unlock(lock)

@@ -34,7 +34,7 @@ func etc(t *testing.T) string {
 	}
 	write(t, filepath.Join(dir, "oort.yaml"), "log-format: json\n")
 	write(t, filepath.Join(dir, "api-keys"), "me:0123456789abcdef0123456789abcdef\n")
-	for _, name := range []string{"jwt.pem", "regions", "networks", "GeoLite2-City.mmdb"} {
+	for _, name := range []string{"jwt.pem", "regions", "networks", "GeoLite2-City.mmdb", "otel-headers"} {
 		write(t, filepath.Join(dir, name), "")
 	}
 	return dir
@@ -177,7 +177,7 @@ func TestCommandsInText(t *testing.T) {
 	}
 	for _, command := range []string{"serve", "comet", "logic", "job", "health", "config show", "config check", "client join", "client send",
 		"bench push", "bench suite", "bench floor", "bench echo", "bench io accept", "bench io idle", "bench io echo",
-		"bench io heartbeat", "bench io fanout", "bench io churn", "bench io slow", "bench io mixed"} {
+		"bench million", "bench io heartbeat", "bench io fanout", "bench io churn", "bench io slow", "bench io mixed"} {
 		texts["oort "+command+" --help"] = helpOf(t, strings.Fields(command)...)
 	}
 	for from, text := range texts {

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -91,6 +93,86 @@ func TestKilledAndStopped(t *testing.T) {
 	if got := count(ctx, t, addr); got != acked {
 		t.Errorf("%d records are there, %d were acknowledged", got, acked)
 	}
+}
+
+// TestRetryAfterKill: a batch that was stored and whose answer got lost with the
+// broker comes again, and is not stored twice.
+func TestRetryAfterKill(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd, addr := start(t, "--listen", "127.0.0.1:0", "--data", dir)
+	other, err := kgo.NewClient(kgo.SeedBrokers(addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	makeTopic(ctx, t, other)
+	var deaf deafness
+	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.DefaultProduceTopic("t"), kgo.ProducerLinger(0),
+		kgo.Dialer(deaf.dial), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for i := range 7 { // more than a broker remembers
+		if err := client.ProduceSync(ctx, kgo.StringRecord(fmt.Sprint(i))).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deaf.on.Store(true)
+	stored := make(chan error, 1)
+	client.Produce(ctx, kgo.StringRecord("once"), func(_ *kgo.Record, err error) { stored <- err })
+	for stands(ctx, t, other) < 8 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	cmd.Process.Kill() //nolint:errcheck // it runs
+	cmd.Wait()         //nolint:errcheck // killed
+	deaf.on.Store(false)
+	start(t, "--listen", addr, "--data", dir)
+	if err := <-stored; err != nil {
+		t.Fatal(err)
+	}
+	if n := stands(ctx, t, other); n != 8 {
+		t.Errorf("%d records are there, 8 were produced", n)
+	}
+	if err := client.ProduceSync(ctx, kgo.StringRecord("on")).FirstErr(); err != nil {
+		t.Errorf("it does not go on: %v", err)
+	}
+}
+
+// deafness dials connections on which answers do not come while it is on: not
+// even later.
+type deafness struct{ on atomic.Bool }
+
+func (d *deafness) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+	return deafConn{conn, d}, err
+}
+
+type deafConn struct {
+	net.Conn
+	deaf *deafness
+}
+
+func (c deafConn) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		if err != nil || !c.deaf.on.Load() {
+			return n, err
+		}
+	}
+}
+
+// stands is how many records the topic has.
+func stands(ctx context.Context, t *testing.T, client *kgo.Client) (n int64) {
+	t.Helper()
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
+	return n
 }
 
 func TestWrongFlags(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/oortim/oort/comet"
 	"github.com/oortim/oort/comet/room"
 	cometrpc "github.com/oortim/oort/comet/rpc"
+	"github.com/oortim/oort/comet/tune"
 	"github.com/oortim/oort/deploy/ops"
 	opsrpc "github.com/oortim/oort/deploy/ops/rpc"
 	"github.com/oortim/oort/poller"
@@ -163,6 +164,7 @@ type Comet struct {
 	CometFlags
 	GRPCListenFlags
 	DoorFlags
+	TraceFlags
 	Name         string   `help:"Name of this comet, unique in the cluster, kept over restarts. Default: the host's."`
 	GRPC         string   `name:"grpc" default:"127.0.0.1:3109" placeholder:"HOST:PORT" help:"Where jobs reach this comet."`
 	Logic        []string `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
@@ -196,6 +198,9 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	if err := b.openTracing(&c.TraceFlags, 0, "oort-comet", string(server)); err != nil {
+		return err
+	}
 	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
@@ -220,7 +225,7 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s))
+	cometpb.RegisterCometServer(rpc.server, cometrpc.NewServer(s, cometrpc.Options{Tracer: b.tracer}))
 	rpc.start()
 	ok, err := b.until(ctx, s.Ready)
 	if err != nil {
@@ -259,7 +264,7 @@ func serverID(name string) (ident.Server, error) {
 // drained, then stopped.
 func (b *base) openComet(cfg comet.Config, cc grpc.ClientConnInterface, advert cometrpc.Advert, window time.Duration) (*comet.Server, error) {
 	b.tuneCollector()
-	spareProcs(cfg.Loops)
+	tune.Procs(cfg.Loops)
 	logic := cometrpc.NewLogic(cc, advert)
 	s, err := comet.Open(cfg, logic)
 	if err != nil {
@@ -278,16 +283,10 @@ func (b *base) openComet(cfg comet.Config, cc grpc.ClientConnInterface, advert c
 	return s, nil
 }
 
-// spareProcs lets two more goroutines run than there are CPUs if there are more
-// loops than that: the runtime does not see that a loop's system calls take
-// time, so loops that are busy would keep the idle ones waiting. Beside two
-// busy loops on two CPUs an idle one answers in 0.1 ms instead of 9 (medians; go
-// test -run xxx -bench Crowded -benchtime 60x ./poller/raw). Who sets GOMAXPROCS
-// knows better.
-func spareProcs(loops int) {
-	if procs := runtime.GOMAXPROCS(0); loops > procs && os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(procs + 2)
-	}
+// tuneCollector has the collector run less often than Go would, until the end.
+func (b *base) tuneCollector() {
+	stop := tune.Collector()
+	b.opened.add("collector's tuning", func(context.Context) error { stop(); return nil })
 }
 
 // rpcServer is a gRPC server that listens but does not serve yet, so that its

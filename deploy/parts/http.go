@@ -34,6 +34,7 @@ func (b *base) serveHTTP(f *LogicFlags, svc *logic.Service) (addr string, err er
 	}
 	opt := httpapi.Options{
 		Page: js.Handler(), BodyBytes: int64(f.MaxBody), Rate: rate.Limit(f.APIRate), Log: b.log, Metrics: b.admin.Registry(),
+		Tracer: b.tracer,
 	}
 	if opt.Proxies, err = f.proxies(); err != nil {
 		return "", err

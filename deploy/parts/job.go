@@ -22,6 +22,7 @@ type Job struct {
 	ops.AdminFlags
 	KafkaFlags
 	GRPCFlags
+	TraceFlags
 	Name    string        `help:"Name of this job, for comets' logs. Default: the host's and the process's."`
 	Logic   []string      `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
 	Static  string        `placeholder:"NAME" help:"Be a static member of the group, of that name, unique among the jobs: after a crash it has its partitions back at once."`
@@ -44,6 +45,9 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 		return err
 	}
 	defer b.opened.close()
+	if err := b.openTracing(&c.TraceFlags, 0, "oort-job", jobName(c.Name)); err != nil {
+		return err
+	}
 	ways, err := c.ways(b.telling())
 	if err != nil {
 		return err
@@ -76,6 +80,11 @@ func jobName(told string) string {
 	if told != "" {
 		return told
 	}
+	return processName()
+}
+
+// processName tells this process from others that do the same.
+func processName() string {
 	host, _ := os.Hostname()
 	return host + "/" + strconv.Itoa(os.Getpid())
 }
@@ -89,7 +98,7 @@ type jobConfig struct {
 
 // openJob starts a job. At the end it waits for what is under way and commits.
 func (b *base) openJob(ctx context.Context, c jobConfig) (*job.Job, error) {
-	c.consume.Log, c.consume.Metrics = b.log, b.admin.Registry()
+	c.consume.Log, c.consume.Metrics, c.consume.Tracer = b.log, b.admin.Registry(), b.tracer
 	var source *consume.Kafka
 	err := b.reach(ctx, "kafka", func(ctx context.Context) (err error) {
 		source, err = consume.Open(ctx, c.consume)
@@ -98,7 +107,7 @@ func (b *base) openJob(ctx context.Context, c jobConfig) (*job.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.dispatch.Log, c.dispatch.Metrics = b.log, b.admin.Registry()
+	c.dispatch.Log, c.dispatch.Metrics, c.dispatch.Tracer = b.log, b.admin.Registry(), b.tracer
 	d, err := dispatch.New(c.dispatch)
 	if err != nil {
 		return nil, err

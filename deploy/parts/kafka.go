@@ -60,7 +60,7 @@ func (f *KafkaFlags) reached(to telling) (k kafka, err error) {
 	if err != nil {
 		return k, err
 	}
-	if login == nil {
+	if f.KafkaUser == "" || f.KafkaPassword+f.KafkaPasswordFile == "" {
 		return k, ops.Usagef("--kafka-sasl %s needs --kafka-user and --kafka-password-file", f.KafkaSASL)
 	}
 	k.sasl = f.mechanism(login)

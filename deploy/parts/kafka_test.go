@@ -126,6 +126,8 @@ func TestKafkaFlags(t *testing.T) {
 	}{
 		"user without mechanism": {KafkaFlags{KafkaUser: "oort"}, "--kafka-sasl"},
 		"mechanism without user": {KafkaFlags{KafkaSASL: "scram-sha-256"}, "--kafka-user"},
+		"user without password":  {KafkaFlags{KafkaSASL: "scram-sha-256", KafkaUser: "oort"}, "--kafka-password-file"},
+		"password without user":  {KafkaFlags{KafkaSASL: "scram-sha-256", KafkaPassword: password}, "--kafka-user"},
 		"plain in the clear":     {KafkaFlags{KafkaSASL: "plain", KafkaUser: "oort", KafkaPassword: password}, "in the clear"},
 		"two passwords":          {KafkaFlags{KafkaSASL: "scram-sha-256", KafkaUser: "oort", KafkaPassword: password, KafkaPasswordFile: right}, "both"},
 		"no such file":           {KafkaFlags{KafkaSASL: "scram-sha-256", KafkaUser: "oort", KafkaPasswordFile: right + ".gone"}, "--kafka-password-file"},

@@ -25,6 +25,7 @@ type LogicFlags struct {
 	Domain    string        `help:"Domain that the node list names first, as goim's clients expect."`
 	PlaceFlags
 	AuthFlags
+	SampleFlags
 }
 
 // Logic is `oort logic`.
@@ -32,6 +33,7 @@ type Logic struct {
 	ops.AdminFlags
 	LogicFlags
 	GRPCListenFlags
+	TraceFlags
 	GRPC  string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
 	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
 	RedisFlags
@@ -61,6 +63,10 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	b.tuneCollector()
+	if err := b.openTracing(&c.TraceFlags, c.TraceSample, "oort-logic", processName()); err != nil {
+		return err
+	}
 	ways, err := c.ways(c.GRPC, b.telling())
 	if err != nil {
 		return err
@@ -118,7 +124,7 @@ func (b *base) openSessions(ctx context.Context, cfg session.RedisConfig) (r *se
 }
 
 func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (p *publish.Kafka, err error) {
-	cfg.Metrics = b.admin.Registry()
+	cfg.Metrics, cfg.Tracer = b.admin.Registry(), b.tracer
 	err = b.reach(ctx, "kafka", func(ctx context.Context) error {
 		p, err = publish.OpenKafka(ctx, cfg)
 		return err
@@ -151,7 +157,7 @@ func (b *base) openLogic(ctx context.Context, f *LogicFlags, cfg logic.Config) (
 	cfg.Heartbeat, cfg.PushTTL = f.Heartbeat, f.PushTTL
 	cfg.Limits.BodyBytes = f.MaxBody
 	cfg.Nodes = balance.Advice{Domain: f.Domain, Heartbeat: f.Heartbeat}
-	if cfg.Nodes.Atlas, err = b.openAtlas(&f.PlaceFlags); err != nil {
+	if cfg.Nodes.Atlas, err = f.atlas(); err != nil {
 		return nil, err
 	}
 	cfg.Log, cfg.Metrics = b.log, b.admin.Registry()

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/oortim/oort/comet"
 	"github.com/oortim/oort/deploy/ops"
 )
@@ -50,6 +52,7 @@ func (c *closers) close() {
 type base struct {
 	log    *slog.Logger
 	admin  *ops.Admin
+	tracer trace.Tracer // nil without --trace-url
 	out    io.Writer
 	opened closers
 	failed chan error // a part that ended by itself

@@ -1,7 +1,6 @@
 package parts
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/netip"
@@ -19,8 +18,8 @@ type PlaceFlags struct {
 	HTTPProxy []string `name:"http-proxies" placeholder:"CIDR" help:"Proxies before the HTTP API whose X-Forwarded-For says where a client is."`
 }
 
-// openAtlas reads the files.
-func (b *base) openAtlas(f *PlaceFlags) (a balance.Atlas, err error) {
+// atlas reads the files.
+func (f *PlaceFlags) atlas() (a balance.Atlas, err error) {
 	if f.Regions != "" {
 		if a.Regions, err = readFile(f.Regions, balance.ReadRegions); err != nil {
 			return a, err
@@ -31,14 +30,10 @@ func (b *base) openAtlas(f *PlaceFlags) (a balance.Atlas, err error) {
 			return a, err
 		}
 	}
-	if f.MaxMind == "" {
-		return a, nil
+	if f.MaxMind != "" {
+		a.MaxMind, err = balance.OpenMaxMind(f.MaxMind)
 	}
-	if a.MaxMind, err = balance.OpenMaxMind(f.MaxMind); err != nil {
-		return a, err
-	}
-	b.opened.add("MaxMind file", func(context.Context) error { return a.MaxMind.Close() })
-	return a, nil
+	return a, err
 }
 
 // proxies are the sources whose X-Forwarded-For is believed.
@@ -47,6 +42,9 @@ func (f *PlaceFlags) proxies() (list []netip.Prefix, err error) {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
 			return nil, ops.Usagef("--http-proxies: %v", err)
+		}
+		if p.Addr().Is4In6() {
+			return nil, ops.Usagef("--http-proxies: %q is to be written as an IPv4 network", s)
 		}
 		list = append(list, p)
 	}

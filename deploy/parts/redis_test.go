@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -117,55 +115,18 @@ func TestSentinel(t *testing.T) {
 	master := sessiontest.StartRedis(t, "--repl-diskless-sync-delay", "0")
 	host, port, _ := net.SplitHostPort(master.Addr)
 	sessiontest.StartRedis(t, "--replicaof", host, port)
-	sentinel := rig.FreePort(t, "127.0.0.1")
-	_, own, _ := net.SplitHostPort(sentinel)
-	conf := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf(`port %s
-bind 127.0.0.1
-requirepass guard
-sentinel monitor oort %s %s 1
-sentinel down-after-milliseconds oort 500
-sentinel failover-timeout oort 2000
-`, own, host, port)
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	sentinel := sessiontest.StartSentinel(t, master, "guard")
+	flags := RedisFlags{
+		Redis: []string{sentinel.Addr}, RedisSentinel: sessiontest.Master, RedisSentinelPasswordFile: secretFile(t, "guard"),
 	}
-	rig.Start(t, "sentinel", "redis-server", conf, "--sentinel")
-	flags := RedisFlags{Redis: []string{sentinel}, RedisSentinel: "oort", RedisSentinelPasswordFile: secretFile(t, "guard")}
 	var r *session.Redis
 	rig.WaitFor(t, "the sentinel names a master", func() (err error) { r, err = openRedis(t, flags); return err })
 	if err := loginOnce(r); err != nil {
 		t.Fatal(err)
 	}
-	// A sentinel promotes only a replica that it has heard of.
-	rig.WaitFor(t, "the sentinel knows the replica", func() error { return sentinelSays(sentinel, "replicas") })
+	sentinel.KnowsReplica()
 	master.Kill()
 	began := time.Now()
 	rig.WaitFor(t, "logins work at the new master", func() error { return loginOnce(r) })
 	t.Logf("the successor was in use %v after the master's death", time.Since(began).Round(time.Millisecond))
-}
-
-// sentinelSays checks that the sentinel lists a living replica.
-func sentinelSays(addr, what string) error {
-	conn, err := net.DialTimeout("tcp", addr, time.Second)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	if _, err := fmt.Fprintf(conn, "AUTH guard\r\nSENTINEL %s oort\r\n", what); err != nil {
-		return err
-	}
-	buf := make([]byte, 8192)
-	for n := 0; n < len(buf); {
-		m, err := conn.Read(buf[n:])
-		n += m
-		if strings.Contains(string(buf[:n]), "master-link-status\r\n$2\r\nok") {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %q", err, buf[:n])
-		}
-	}
-	return nil
 }

@@ -32,6 +32,7 @@ type Serve struct {
 	ops.AdminFlags
 	CometFlags
 	LogicFlags
+	TraceFlags
 	Data       string `placeholder:"DIR" help:"Directory of the embedded broker; what was pushed survives a crash there. Default: a temporary one, removed at the end."`
 	SyncWrites bool   `help:"Force each push to the disk before it is answered: survives a loss of power, costs about half a millisecond a push."`
 }
@@ -67,6 +68,9 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
+	if err := b.openTracing(&c.TraceFlags, c.TraceSample, "oort-serve", string(cfg.Server)); err != nil {
+		return err
+	}
 	k, err := b.openBroker(c.Data, c.SyncWrites)
 	if err != nil {
 		return err
@@ -90,7 +94,7 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	cometpb.RegisterCometServer(toComet, cometrpc.NewServer(s))
+	cometpb.RegisterCometServer(toComet, cometrpc.NewServer(s, cometrpc.Options{Tracer: b.tracer}))
 	j, err := b.openJob(ctx, jobConfig{
 		consume:  consume.Config{Brokers: brokers, Dial: k.Dial, Instance: "serve", Session: nearSession},
 		dispatch: dispatch.Config{Job: "serve", Dial: within(toComet)},

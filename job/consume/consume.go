@@ -28,6 +28,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/oortim/oort/job"
 	"github.com/oortim/oort/proto/pushpb"
@@ -75,6 +76,9 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics registers oort_job_consume_*. Zero means none.
 	Metrics prometheus.Registerer
+	// Tracer opens a span for each record whose header names a sampled one. Zero
+	// means none.
+	Tracer trace.Tracer
 }
 
 func (c Config) withDefaults() Config {

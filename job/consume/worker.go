@@ -68,7 +68,9 @@ func (w *worker) run() {
 				return
 			}
 		}
-		err := w.partition.Take(w.ctx, w.decode(records))
+		decoded, spans := w.decode(records)
+		err := w.partition.Take(w.ctx, decoded)
+		spans.end()
 		w.s.budget.add(-bytesOf(records))
 		if err != nil {
 			return
@@ -90,20 +92,21 @@ func (w *worker) take() []*kgo.Record {
 	return records
 }
 
-func (w *worker) decode(records []*kgo.Record) []job.Record {
-	decoded := make([]job.Record, len(records))
+func (w *worker) decode(records []*kgo.Record) (decoded []job.Record, spans routing) {
+	decoded = make([]job.Record, len(records))
 	for i, r := range records {
 		w.gap(r.Offset)
 		push := new(pushpb.Push)
 		if proto.Unmarshal(r.Value, push) != nil {
 			push = nil
 		}
+		spans = w.begin(spans, r, push)
 		decoded[i] = job.Record{
 			Position: job.Position{LeaderEpoch: r.LeaderEpoch, Offset: r.Offset},
 			Push:     push, Bytes: len(r.Value),
 		}
 	}
-	return decoded
+	return decoded, spans
 }
 
 // gap counts records that were deleted before they could be read.

@@ -9,6 +9,13 @@
 // answers it, or it is given up as a whole. So the comet sees each partition as
 // one sequence with repetitions of its last batch, which its mark removes.
 //
+// # Rooms
+//
+// A comet tells which rooms it has, and a record of a room goes to the comets
+// that have it (type rooms says how that is known in time). A comet is treated
+// as having every room while there is no stream to it, until it has told all its
+// rooms, and while it owes an echo for longer than MaxEcho.
+//
 // # States
 //
 //	           Locate                stream, Hello, Welcome
@@ -39,6 +46,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 
 	"github.com/oortim/oort/job"
@@ -58,6 +66,10 @@ type Config struct {
 	// MaxHold is how long a record waits for one comet, and how long a batch in
 	// flight waits for its answer. Zero means 30 s.
 	MaxHold time.Duration
+	// MaxEcho is how long a record of a room waits until the comet has said
+	// whether it has the room, kept within a second more; then it is sent. It
+	// delays no other comet. Zero means 1 s.
+	MaxEcho time.Duration
 	// BatchBytes and BatchRecords bound one batch; a record alone may be as large
 	// as the comet allows. Small batches are answered sooner, large ones cost
 	// less. Zero means 256 KiB and 512.
@@ -70,6 +82,9 @@ type Config struct {
 	Log *slog.Logger
 	// Metrics registers oort_job_*. Zero means none.
 	Metrics prometheus.Registerer
+	// Tracer opens a span for each delivery of a push in a sampled trace. Zero
+	// means none.
+	Tracer trace.Tracer
 	// Now is the clock by which records expire and are held. Zero means time.Now.
 	Now func() time.Time
 }
@@ -80,6 +95,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxHold == 0 {
 		c.MaxHold = 30 * time.Second
+	}
+	if c.MaxEcho == 0 {
+		c.MaxEcho = time.Second
 	}
 	if c.BatchBytes == 0 {
 		c.BatchBytes = 256 << 10

@@ -7,10 +7,14 @@ import (
 	"github.com/oortim/oort/proto/cometpb"
 )
 
-// next is what to send now: batches to repeat, then one new batch of the lane
-// that has been in line longest; nil if there is nothing.
+// next is what to send now: a Sync, batches to repeat, then one new batch of the
+// lane that has been in line longest; nil if there is nothing.
 func (o *outlet) next() *cometpb.ToComet {
 	o.mu.Lock()
+	if m := o.syncLocked(); m != nil {
+		o.mu.Unlock()
+		return m
+	}
 	if len(o.repeat) > 0 {
 		b := o.repeat[0]
 		o.repeat = o.repeat[1:]
@@ -42,7 +46,17 @@ func (o *outlet) batchLocked(l *lane, verdicts []verdict) (*batch, []verdict) {
 		it := l.queue[0]
 		n := size(it.Delivery)
 		reason := job.ReasonNone
+		chosen := o.chooseLocked(it)
 		switch {
+		case chosen == spare:
+			o.chosenLocked(it.Delivery, spare)
+			verdicts = append(verdicts, verdict{o.popLocked(l), job.Outcome{Spared: true}})
+			continue
+		case chosen == undecided && len(b.items) > 0:
+			return o.launchLocked(b), verdicts
+		case chosen == undecided:
+			o.parkLocked(l)
+			return nil, verdicts
 		case it.Push.ExpiresUs != 0 && it.Push.ExpiresUs <= now.UnixMicro():
 			reason = job.ReasonExpired
 		case n > o.maxBytes:
@@ -54,6 +68,7 @@ func (o *outlet) batchLocked(l *lane, verdicts []verdict) (*batch, []verdict) {
 			verdicts = append(verdicts, dropped(o.popLocked(l), reason))
 			continue
 		}
+		o.chosenLocked(it.Delivery, send)
 		b.items = append(b.items, l.pop()) // stays in the books until it lands
 		b.bytes += n
 	}
@@ -89,8 +104,9 @@ func (o *outlet) answered(ack *cometpb.Ack) error {
 	o.answers.Add(1)
 	o.metrics.answered(b, o.cfg.Now())
 	for i, out := range ack.GetOutcomes() {
-		it := b.items[i]
-		it.Owner.Done(it.Entry, outcome(out))
+		it, o := &b.items[i], outcome(out)
+		it.end(o)
+		it.Owner.Done(it.Entry, o)
 	}
 	if relieved {
 		o.relieved()

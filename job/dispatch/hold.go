@@ -10,7 +10,7 @@ import (
 // hold watches over MaxHold. The bound is kept within an eighth: a timer for
 // each record would cost more than it tells.
 func (o *outlet) hold() {
-	t := time.NewTicker(min(max(o.cfg.MaxHold/8, time.Millisecond), time.Second))
+	t := time.NewTicker(min(max(o.cfg.MaxHold/8, time.Millisecond), o.cfg.MaxEcho, time.Second))
 	defer t.Stop()
 	for {
 		select {
@@ -25,6 +25,7 @@ func (o *outlet) hold() {
 // release gives up what was offered, or sent, before the time given.
 func (o *outlet) release(before time.Time) {
 	o.mu.Lock()
+	o.lateLocked(o.cfg.Now())
 	verdicts := o.abandonLocked(job.ReasonUnknown, func(b *batch) bool { return b.sent.Before(before) })
 	var cut context.CancelFunc
 	if len(verdicts) > 0 {

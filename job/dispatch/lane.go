@@ -3,6 +3,8 @@ package dispatch
 import (
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/oortim/oort/job"
 	"github.com/oortim/oort/proto/cometpb"
 )
@@ -19,6 +21,7 @@ type lane struct {
 	queue  []item // oldest first
 	flight *batch // nil if nothing is in flight
 	queued bool   // the lane is in outlet.ready
+	parked bool   // the lane is in outlet.rooms.parked
 }
 
 // item is a delivery that waits.
@@ -26,6 +29,8 @@ type item struct {
 	job.Delivery
 	seq uint64    // its number among all offered to this comet
 	at  time.Time // when it was offered
+
+	span trace.Span // nil unless the push is in a sampled trace
 }
 
 // batch is what was sent at once and is not answered.
@@ -62,6 +67,7 @@ func (b *batch) message(seq uint64) *cometpb.ToComet {
 	topic := b.lane.key.topic
 	records := make([]*cometpb.Record, len(b.items))
 	for i, it := range b.items {
+		it.sent()
 		records[i] = &cometpb.Record{LeaderEpoch: it.LeaderEpoch, Offset: it.Offset, Push: it.Push}
 	}
 	return &cometpb.ToComet{Kind: &cometpb.ToComet_Batch{Batch: &cometpb.Batch{
@@ -78,6 +84,7 @@ type verdict struct {
 
 func tell(verdicts []verdict) {
 	for _, v := range verdicts {
+		v.item.end(v.outcome)
 		v.item.Owner.Done(v.item.Entry, v.outcome)
 	}
 }

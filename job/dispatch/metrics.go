@@ -15,6 +15,8 @@ type metrics struct {
 	failures prometheus.Counter
 	batches  prometheus.Counter
 	seconds  prometheus.Histogram
+	late     prometheus.Counter
+	rooms    [spare + 1]prometheus.Counter // by choice
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -39,10 +41,18 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 19),
 		}),
 	}
+	m.late = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "oort_job_late_echoes_total", Help: "Times that a comet was too slow to tell its rooms, and was sent everything.",
+	})
+	rooms := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "oort_job_room_records_total",
+		Help: "Records of rooms, once for each living comet: sent to it, or spared because it has no link in the room.",
+	}, []string{"choice"})
+	m.rooms[send], m.rooms[spare] = rooms.WithLabelValues("sent"), rooms.WithLabelValues("spared")
 	if reg == nil {
 		return m, nil
 	}
-	all := []prometheus.Collector{m.streams, m.records, m.bytes, m.failures, m.batches, m.seconds}
+	all := []prometheus.Collector{m.streams, m.records, m.bytes, m.failures, m.batches, m.seconds, m.late, rooms}
 	for i, c := range all {
 		if err := reg.Register(c); err != nil {
 			for _, c := range all[:i] {

@@ -41,6 +41,7 @@ type outlet struct {
 	records int               // guarded by mu; waiting or in flight
 	bytes   int               // guarded by mu; of those
 	full    bool              // guarded by mu; bytes passed half of the bound
+	rooms   rooms             // guarded by mu
 }
 
 var _ job.Outlet = (*outlet)(nil)
@@ -102,6 +103,7 @@ func (o *outlet) Offer(deliveries []job.Delivery) {
 	for _, d := range deliveries {
 		o.seq++
 		it := item{Delivery: d, seq: o.seq, at: now}
+		it.begin(o)
 		if o.refused {
 			verdicts = append(verdicts, dropped(it, job.ReasonClosed))
 			continue
@@ -130,13 +132,14 @@ func (o *outlet) takeLocked(it item) {
 		o.lanes[key] = l
 	}
 	l.push(it)
+	o.chooseLocked(it) // so that a Sync is on its way when the record's turn comes
 	o.countLocked(1, size(it.Delivery))
 	o.readyLocked(l)
 }
 
 // readyLocked puts a lane that could send in line.
 func (o *outlet) readyLocked(l *lane) {
-	if l.flight == nil && len(l.queue) > 0 && !l.queued {
+	if l.flight == nil && len(l.queue) > 0 && !l.queued && !l.parked {
 		l.queued = true
 		o.ready = append(o.ready, l)
 	}

@@ -168,6 +168,7 @@ func (o *outlet) attach(cut context.CancelFunc, maxBytes int) {
 		}
 		o.repeat = append(o.repeat, b)
 	}
+	o.knowLocked(true)
 	o.mu.Unlock()
 	o.metrics.streams.Inc()
 	signal(o.wake)
@@ -176,6 +177,7 @@ func (o *outlet) attach(cut context.CancelFunc, maxBytes int) {
 func (o *outlet) detach() {
 	o.mu.Lock()
 	o.cut = nil
+	o.knowLocked(false)
 	o.mu.Unlock()
 	o.metrics.streams.Dec()
 }
@@ -205,11 +207,16 @@ func (o *outlet) receive(stream pushStream) error {
 		if err != nil {
 			return err
 		}
-		// Rooms and Sync belong to the room directory.
-		if ack := m.GetAck(); ack != nil {
-			if err := o.answered(ack); err != nil {
-				return err
-			}
+		switch k := m.GetKind().(type) {
+		case *cometpb.FromComet_Ack:
+			err = o.answered(k.Ack)
+		case *cometpb.FromComet_Rooms:
+			o.changed(k.Rooms)
+		case *cometpb.FromComet_Sync:
+			err = o.echo(k.Sync.GetN())
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -46,7 +46,6 @@ func atlas(t *testing.T) balance.Atlas {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { m.Close() })
 	return balance.Atlas{Regions: regions, Table: table, MaxMind: m}
 }
 
@@ -123,6 +122,21 @@ func TestNearestRegion(t *testing.T) {
 	}
 }
 
+// TestFileOverwritten: a new edition is copied over the file that is in use.
+func TestFileOverwritten(t *testing.T) {
+	file := maxMindFile(t)
+	m, err := balance.OpenMaxMind(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 0); err != nil {
+		t.Fatal(err)
+	}
+	if region, _, _ := m.Look(netip.MustParseAddr("30.1.2.3")); region != "sh" {
+		t.Errorf("region %q, want sh", region)
+	}
+}
+
 func names(t *testing.T, b *balance.Balancer, c balance.Client) []string {
 	t.Helper()
 	p, err := b.Plan(oneEach, c)
@@ -138,7 +152,7 @@ func TestFilesAreRefused(t *testing.T) {
 			t.Errorf("regions %q: %v", text, r)
 		}
 	}
-	for _, text := range []string{"10.0.0.0/8", "10.0.0.0 sh", "10.0.0.1/8 sh", "10.0.0.0/33 sh", "10.0.0.0/8 a\n10.0.0.0/8 b", "::/0 a b"} {
+	for _, text := range []string{"10.0.0.0/8", "10.0.0.0 sh", "10.0.0.1/8 sh", "10.0.0.0/33 sh", "10.0.0.0/8 a\n10.0.0.0/8 b", "::/0 a b", "::ffff:10.0.0.0/104 a"} {
 		if table, err := balance.ReadTable(strings.NewReader(text)); err == nil {
 			t.Errorf("table %q: %v", text, table)
 		}

@@ -3,6 +3,7 @@ package balance
 import (
 	"fmt"
 	"net/netip"
+	"os"
 
 	"github.com/oschwald/maxminddb-golang/v2"
 )
@@ -13,17 +14,19 @@ import (
 // string "region", the name of a region of comets.
 type MaxMind struct{ reader *maxminddb.Reader }
 
-// OpenMaxMind maps a file into memory; Close unmaps it.
+// OpenMaxMind reads a file. It is not mapped into memory, where a new edition that
+// is copied over it would end the process by SIGBUS at the next look.
 func OpenMaxMind(file string) (*MaxMind, error) {
-	reader, err := maxminddb.Open(file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("balance: MaxMind file: %w", err)
+	}
+	reader, err := maxminddb.OpenBytes(text)
 	if err != nil {
 		return nil, fmt.Errorf("balance: MaxMind file %q: %w", file, err)
 	}
 	return &MaxMind{reader: reader}, nil
 }
-
-// Close must not be called while addresses are looked up.
-func (m *MaxMind) Close() error { return m.reader.Close() }
 
 // Look finds where an address is: its region by name, or its place; neither if
 // the file does not tell.

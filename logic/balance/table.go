@@ -22,8 +22,11 @@ func ReadTable(r io.Reader) (*Table, error) {
 		if err != nil {
 			return err
 		}
-		if p != p.Masked() {
+		switch {
+		case p != p.Masked():
 			return fmt.Errorf("%q has bits beyond its length", f[0])
+		case p.Addr().Is4In6():
+			return fmt.Errorf("%q is to be written as an IPv4 network", f[0])
 		}
 		if _, dup := t.regions[p]; dup {
 			return fmt.Errorf("network %q is there twice", f[0])

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"github.com/oortim/oort/logic"
@@ -66,6 +67,8 @@ type Options struct {
 	Log *slog.Logger
 	// Metrics registers this package's metrics. Nil registers none.
 	Metrics prometheus.Registerer
+	// Tracer opens a span for each push. Nil means none.
+	Tracer trace.Tracer
 }
 
 func (o Options) withDefaults() Options {

@@ -43,6 +43,11 @@ func TestReadKeys(t *testing.T) {
 		"scopes":             "chat:" + key1 + ":push,,read",
 		"no scope":           "chat:" + key1 + ":",
 		"short by its scope": "chat:0123456789abc:push",
+		"space before":       "chat: " + key1, // nobody could send it
+		"space within":       "chat:" + key1 + " " + key2,
+		"space in scopes":    "chat:" + key1 + ":push, read",
+		"control byte":       "chat:" + key1 + "\x00",
+		"same key":           "chat:" + key1 + ":push\nops:" + key1,
 	} {
 		_, err := httpapi.ReadKeys(strings.NewReader(file))
 		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "0123456789") {

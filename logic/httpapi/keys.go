@@ -65,8 +65,8 @@ type namedKey struct {
 
 // ReadKeys reads "name:key" or "name:key:scope,scope" lines; empty lines and
 // those that begin with # are skipped. Names are for the operator and for the
-// audit log, and unique. Scopes are push, read and admin; without any a key is
-// good for all. No error contains a key.
+// audit log, and unique; so are keys, which have no white space. Scopes are push,
+// read and admin; without any a key is good for all. No error contains a key.
 func ReadKeys(r io.Reader) (Keys, error) {
 	var keys Keys
 	seen := make(map[string]bool)
@@ -82,6 +82,9 @@ func ReadKeys(r io.Reader) (Keys, error) {
 		}
 		if seen[key.name] {
 			return nil, fmt.Errorf("httpapi: keys: line %d: name %q is there twice", n, key.name)
+		}
+		if i := keys.index(key.hash); i >= 0 {
+			return nil, fmt.Errorf("httpapi: keys: line %d: the key of %q is also that of %q", n, key.name, keys[i].name)
 		}
 		seen[key.name] = true
 		keys = append(keys, key)
@@ -109,6 +112,9 @@ func readKey(line string) (k namedKey, err error) {
 	}
 	if len(key) < minKey || len(key) > maxKey {
 		return k, fmt.Errorf("a key has %d to %d bytes, this has %d", minKey, maxKey, len(key))
+	}
+	if strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
+		return k, fmt.Errorf("a key, or its scopes, with white space: no request could show it")
 	}
 	k.hash = sha256.Sum256([]byte(key))
 	return k, nil
@@ -145,8 +151,9 @@ func readScopes(list string) (all scope, err error) {
 
 // find returns the index of the key, or -1. Every key is compared, by its
 // hash, so the time tells neither whether nor where it was found.
-func (k Keys) find(key string) int {
-	hash := sha256.Sum256([]byte(key))
+func (k Keys) find(key string) int { return k.index(sha256.Sum256([]byte(key))) }
+
+func (k Keys) index(hash [sha256.Size]byte) int {
 	found := -1
 	for i := range k {
 		equal := subtle.ConstantTimeCompare(hash[:], k[i].hash[:])

@@ -16,20 +16,21 @@ type handler func(w http.ResponseWriter, r *http.Request)
 func (a *api) routes() http.Handler {
 	mux := http.NewServeMux()
 	add := func(method, path string, h handler) { mux.Handle(path, a.route(method, path, false, h)) }
+	push := func(path string, h handler) { add(http.MethodPost, path, a.traced(path, h)) }
 	// What clients ask, who hold no key: where to connect.
 	open := func(method, path string, h handler) { mux.Handle(path, a.route(method, path, true, h)) }
 
-	add(http.MethodPost, "/goim/push/keys", a.goimPushKeys)
-	add(http.MethodPost, "/goim/push/mids", a.goimPushMids)
-	add(http.MethodPost, "/goim/push/room", a.goimPushRoom)
-	add(http.MethodPost, "/goim/push/all", a.goimPushAll)
+	push("/goim/push/keys", a.goimPushKeys)
+	push("/goim/push/mids", a.goimPushMids)
+	push("/goim/push/room", a.goimPushRoom)
+	push("/goim/push/all", a.goimPushAll)
 	add(http.MethodGet, "/goim/online/top", a.goimOnlineTop)
 	add(http.MethodGet, "/goim/online/room", a.goimOnlineRoom)
 	add(http.MethodGet, "/goim/online/total", a.goimOnlineTotal)
 	open(http.MethodGet, "/goim/nodes/weighted", a.goimNodesWeighted)
 	add(http.MethodGet, "/goim/nodes/instances", a.goimNodesInstances)
 
-	add(http.MethodPost, "/v1/push", a.push)
+	push("/v1/push", a.push)
 	add("", "/v1/messages/{id}", a.message)
 	add(http.MethodPost, "/v1/kick", a.kick)
 	add(http.MethodGet, "/v1/sessions", a.sessions)

@@ -2,11 +2,13 @@ package httpapi_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"go.uber.org/goleak"
 
@@ -273,4 +275,31 @@ func TestLimits(t *testing.T) {
 	if got := w.pub.Take(); len(got[len(got)-1].Body) != 60000 {
 		t.Errorf("stored %d bytes", len(got[len(got)-1].Body))
 	}
+}
+
+// TestHostileJSON: whatever comes, the answer is JSON in UTF-8, and the process
+// lives.
+func TestHostileJSON(t *testing.T) {
+	w := newWorld(t, httpapi.Options{})
+	for name, body := range map[string]string{
+		"not UTF-8":        "{\"id\":\xff\xfe",
+		"not UTF-8 field":  "{\"\xff\xfe\":1}",
+		"text that is cut": `{"id":x` + strings.Repeat("ü", 300),
+		"cut at odd":       `{"id": x` + strings.Repeat("ü", 300),
+		"deep lists":       `{"keys":` + strings.Repeat("[", 500_000),
+		"deep objects":     strings.Repeat(`{"keys":`, 100_000),
+		"deep unknown":     `{"who":` + strings.Repeat("[", 500_000),
+		"deep batch":       strings.Repeat("[", 900_000),
+		"deep and whole":   `[` + strings.Repeat("[", 400_000) + strings.Repeat("]", 400_000) + `]`,
+	} {
+		for _, path := range []string{"/v1/push", "/v1/kick"} {
+			status, answer, _ := w.do("POST", path, body, asJSON)
+			var parsed struct{ Error struct{ Reason string } }
+			if err := json.Unmarshal([]byte(answer), &parsed); err != nil || parsed.Error.Reason != "json" || status != 400 || !utf8.ValidString(answer) {
+				t.Errorf("%s: %s: %d %q (%v)", path, name, status, answer, err)
+			}
+		}
+	}
+	status, answer, _ := w.do("GET", "/v1/online", "")
+	w.want("afterwards", status, answer, 200)
 }

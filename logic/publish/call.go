@@ -19,6 +19,7 @@ import (
 // call is one Publish under way.
 type call struct {
 	k        *Kafka
+	caller   context.Context // only for the span that it may name
 	pushes   []*pushpb.Push
 	deadline time.Time
 	ctx      context.Context // ends the records, a little before deadline
@@ -33,9 +34,9 @@ type call struct {
 // errPending stands in results for an answer that is not there yet.
 var errPending = fmt.Errorf("%w: no answer before the deadline", ErrUnknown)
 
-func newCall(k *Kafka, pushes []*pushpb.Push, deadline time.Time) *call {
+func newCall(caller context.Context, k *Kafka, pushes []*pushpb.Push, deadline time.Time) *call {
 	c := &call{
-		k: k, pushes: pushes, deadline: deadline,
+		k: k, caller: caller, pushes: pushes, deadline: deadline,
 		results: fill(len(pushes), errPending),
 		pending: len(pushes),
 		done:    make(chan struct{}),
@@ -89,9 +90,12 @@ func (c *call) submit(i int, p *pushpb.Push) {
 	}
 	before := to.wire.produced.Load()
 	r := &kgo.Record{Partition: to.partition, Key: []byte(key), Value: value}
-	to.client.TryProduce(c.ctx, r, func(_ *kgo.Record, err error) {
+	span := c.k.sending(c.caller, p, r)
+	to.client.TryProduce(c.ctx, r, func(r *kgo.Record, err error) {
 		c.k.waiting.give(len(value))
-		c.answer(i, classify(err, to.wire.produced.Load()-before))
+		err = classify(err, to.wire.produced.Load()-before)
+		span.answered(r, err)
+		c.answer(i, err)
 	})
 }
 

@@ -89,6 +89,9 @@ func TestUnknown(t *testing.T) {
 				t.Errorf("answer %v, want ErrUnknown", err)
 			}
 			heal.Store(true)
+			// Until franz-go has noticed that the first record's time is over, a
+			// second of that partition would end with it, surely not stored.
+			settled(t, k)
 			mustStore(t, k, room("2", "test://1"))
 			ids := merge(stored(t, b.Addr(), "oort-push"))
 			if got := fmt.Sprint(ids); got != "[1 2]" {

@@ -57,6 +57,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/sasl"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/pushpb"
@@ -115,6 +116,9 @@ type Config struct {
 	SASL sasl.Mechanism
 	// Metrics registers oort_logic_publish_*. Zero means none.
 	Metrics prometheus.Registerer
+	// Tracer opens a span for each record below a sampled one of Publish's
+	// context. Zero means none.
+	Tracer trace.Tracer
 }
 
 func (c Config) withDefaults() Config {
@@ -212,7 +216,7 @@ func (k *Kafka) Publish(ctx context.Context, pushes []*pushpb.Push) []error {
 	if !deadline.After(start) {
 		return fill(len(pushes), errNoTime)
 	}
-	c := newCall(k, pushes, deadline)
+	c := newCall(ctx, k, pushes, deadline)
 	defer c.cancel()
 	results := c.run()
 	k.metrics.observe(results, time.Since(start))

@@ -214,6 +214,16 @@ func storeUntil(t testing.TB, k *Kafka, p *pushpb.Push) {
 	t.Fatalf("push %q is not stored", p.Id)
 }
 
+// settled waits until no record is under way.
+func settled(t testing.TB, k *Kafka) {
+	t.Helper()
+	for start := time.Now(); k.waiting.records.Load() > 0; time.Sleep(time.Millisecond) {
+		if time.Since(start) > patience {
+			t.Fatal("records are still under way")
+		}
+	}
+}
+
 func merge(partitions map[int32][]string) (ids []string) {
 	for _, p := range partitions {
 		ids = append(ids, p...)

@@ -31,6 +31,9 @@ func newMetrics(reg prometheus.Registerer, w *waiting, more ...prometheus.Collec
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2, 17),
 		}),
 	}
+	for _, err := range []error{nil, logic.ErrOverloaded, logic.ErrNotStored, ErrUnknown} {
+		m.pushes.WithLabelValues(result(err)) // so that the first one is seen as a rise
+	}
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "oort_logic_publish_waiting_records",
 		Help: "Records that wait for the brokers.",

@@ -15,7 +15,15 @@ import (
 
 // bucketKey begins the names of all that belongs to a bucket of keys; it has
 // the hash tag.
-func bucketKey(bucket int) string { return fmt.Sprintf("oort:{b:%02x}", bucket) }
+func bucketKey(bucket int) string { return bucketKeys[bucket] }
+
+// bucketKeys are written once: each login needs three.
+var bucketKeys = func() (keys [roster.Buckets]string) {
+	for b := range keys {
+		keys[b] = fmt.Sprintf("oort:{b:%02x}", b)
+	}
+	return keys
+}()
 
 func rosterKey(bucket int, server ident.Server) string {
 	return bucketKey(bucket) + ":at:" + string(server)

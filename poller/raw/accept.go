@@ -4,6 +4,7 @@ package raw
 
 import (
 	"errors"
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,7 +19,7 @@ import (
 func (l *loop) accept(i int) {
 	for l.listeners[i].armed && l.MayAccept() {
 		ln := l.listeners[i]
-		fd, peer, err := accept4(ln.fd)
+		fd, peer, err := l.caller.accept4(ln.fd)
 		switch {
 		case err == nil:
 			l.Spend()
@@ -40,7 +41,7 @@ func (l *loop) accept(i int) {
 
 // welcome makes a link of fd. False means that the kernel had no memory for
 // it; the connect is lost.
-func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
+func (l *loop) welcome(i int, ln listener, fd int, peer netip.AddrPort) bool {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	id, k := l.links.Add()
 	armed := armedIn
@@ -54,7 +55,7 @@ func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
 	}
 	k.fd, k.flag = int32(fd), armed
 	l.Admit()
-	l.Calls.OnOpen(id, poller.Conn{Listener: i, Local: ln.local.Of(fd), Remote: accept.AddrPort(peer)})
+	l.Calls.OnOpen(id, poller.Conn{Listener: i, Local: ln.local.Of(fd), Remote: peer})
 	return true
 }
 
@@ -65,6 +66,7 @@ func (l *loop) welcome(i int, ln listener, fd int, peer unix.Sockaddr) bool {
 func (l *loop) pauseAccept() {
 	l.PauseAccept()
 	l.full = false
+	l.engine.steer.end(l)
 	for i := range l.listeners {
 		l.ignore(i)
 		if l.engine.how.Private {

@@ -26,6 +26,7 @@ type loop struct {
 	// immutable after Open
 	engine *engine
 	ready  func() bool // Tasks.Sleep; made once, as it would be allocated each turn
+	marks  marks       // how full it may be
 
 	// owned by the loop
 	poll      *poll
@@ -34,10 +35,12 @@ type loop struct {
 	more      []poller.ID // edge-triggered: links that had more than may be read in a turn
 	listeners []listener
 	reserve   []int       // descriptors kept for the connects that wait when there are no others
+	passed    bool        // it is so full that it gets no connects
 	full      bool        // the reserve is spent: what waits is accepted, then accept pauses
 	yielded   time.Time   // when it last did
 	buf       []byte      // what links are read into
 	vec       sock.Vector // scratch of Writev
+	caller    caller      // scratch of accept
 }
 
 func newLoop(e *engine, index int) (*loop, error) {
@@ -45,7 +48,14 @@ func newLoop(e *engine, index int) (*loop, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{engine: e, poll: p, buf: make([]byte, readSize)}
+	full := e.how.full
+	if full == (marks{}) {
+		if full, err = marksOf(); err != nil {
+			p.close()
+			return nil, err
+		}
+	}
+	l := &loop{engine: e, poll: p, marks: full, buf: make([]byte, readSize)}
 	l.Prepare(e.Options, index, p.wake)
 	l.ready = l.Tasks.Sleep
 	return l, nil
@@ -78,6 +88,7 @@ func (l *loop) turn(wait time.Duration) time.Duration {
 	l.tendListeners()
 	l.RunResumed(l.resume)
 	l.RunClosing(l.release)
+	l.engine.steer.tend(l)
 	now := time.Now()
 	l.yield(now)
 	if wait = l.EndTurn(now); len(l.more) > 0 {

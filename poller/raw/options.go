@@ -40,6 +40,10 @@ type Options struct {
 	// socket is spared the shared table's reference count: 0.37 µs instead of
 	// 0.44 for one that finds nothing (-bench Call), 1 % of a send.
 	Private bool
+
+	// full is how full a loop of many may be; see steering. Zero means by the
+	// limit of descriptors.
+	full marks
 }
 
 // String is what the options add to the engine's name, as in "+edge+private".

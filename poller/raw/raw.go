@@ -29,7 +29,8 @@ import (
 // engine is the poller.Engine of this package.
 type engine struct {
 	reactor.Engine[*loop]
-	how Options // immutable after Open
+	how   Options   // immutable after Open
+	steer *steering // safe from anywhere; nil if all loops get connects
 }
 
 func (e *engine) Name() string { return engineName + e.how.String() }
@@ -81,6 +82,10 @@ func (e *engine) prepare() error {
 		e.Own = append(e.Own, l)
 	}
 	if err := e.Listen((*loop).listen); err != nil {
+		return err
+	}
+	e.steer = newSteering(e.how, len(e.Own))
+	if err := e.steer.begin(e.Own[0]); err != nil {
 		return err
 	}
 	for _, l := range e.Own {

@@ -1,9 +1,12 @@
 package raw
 
 import (
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/oortim/oort/poller/internal/accept"
 )
 
 // kernelDeals: macOS gives all connects to one of the sockets that share a
@@ -13,19 +16,22 @@ const kernelDeals = false
 
 func shareable(string, string, syscall.RawConn) error { return nil }
 
+// caller keeps nothing here.
+type caller struct{}
+
 // accept4 is not here, so this is accept(2); the lock keeps a fork from inheriting the
 // descriptor before it is marked.
-func accept4(fd int) (int, unix.Sockaddr, error) {
+func (caller) accept4(fd int) (int, netip.AddrPort, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	nfd, sa, err := unix.Accept(fd)
 	if err != nil {
-		return -1, nil, err
+		return -1, netip.AddrPort{}, err
 	}
 	unix.CloseOnExec(nfd)
 	if err := unix.SetNonblock(nfd, true); err != nil {
 		_ = unix.Close(nfd)
-		return -1, nil, err
+		return -1, netip.AddrPort{}, err
 	}
-	return nfd, sa, nil
+	return nfd, accept.AddrPort(sa), nil
 }

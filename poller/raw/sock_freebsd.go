@@ -1,9 +1,12 @@
 package raw
 
 import (
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/oortim/oort/poller/internal/accept"
 )
 
 // kernelDeals: SO_REUSEPORT alone gives all connects to one socket; with _LB
@@ -19,6 +22,13 @@ func shareable(_, _ string, c syscall.RawConn) (err error) {
 	return err
 }
 
-func accept4(fd int) (int, unix.Sockaddr, error) {
-	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+// caller keeps nothing here.
+type caller struct{}
+
+func (caller) accept4(fd int) (int, netip.AddrPort, error) {
+	conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	if err != nil {
+		return -1, netip.AddrPort{}, err
+	}
+	return conn, accept.AddrPort(sa), nil
 }

@@ -277,8 +277,8 @@ type FromComet_Rooms struct {
 }
 
 type FromComet_Sync struct {
-	// The same number as in the job's Sync, behind every room change that
-	// came before it.
+	// The number of the job's last Sync, behind every room change that came
+	// before that. It answers earlier Syncs, too.
 	Sync *Sync `protobuf:"bytes,4,opt,name=sync,proto3,oneof"`
 }
 
@@ -656,9 +656,13 @@ func (x *Outcome) GetDrop() Drop {
 	return Drop_DROP_NONE
 }
 
+// Rooms tells which rooms have members here. A snapshot comes in parts, and no
+// echo of a Sync comes between them: with the first echo behind its beginning
+// it is complete. A comet begins another when too much has changed to be told
+// one by one.
 type Rooms struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The list in `added` is all there is; otherwise these are changes.
+	// What was told before is void, and a snapshot begins.
 	Snapshot      bool     `protobuf:"varint,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
 	Added         []string `protobuf:"bytes,2,rep,name=added,proto3" json:"added,omitempty"`
 	Removed       []string `protobuf:"bytes,3,rep,name=removed,proto3" json:"removed,omitempty"`
@@ -1072,6 +1076,7 @@ func (x *Count) GetN() uint64 {
 	return 0
 }
 
+// Sync asks for an echo. Its numbers do not fall.
 type Sync struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	N             uint64                 `protobuf:"varint,1,opt,name=n,proto3" json:"n,omitempty"`

@@ -175,7 +175,10 @@ type Push struct {
 	// minutes, so that a retry after an unknown outcome does not double.
 	OwnId bool `protobuf:"varint,16,opt,name=own_id,json=ownId,proto3" json:"own_id,omitempty"`
 	// KIND_CANCEL: the id of the push.
-	Cancel        string `protobuf:"bytes,17,opt,name=cancel,proto3" json:"cancel,omitempty"`
+	Cancel string `protobuf:"bytes,17,opt,name=cancel,proto3" json:"cancel,omitempty"`
+	// The span that hands the push on, as W3C's traceparent; empty unless it is
+	// sampled. In Kafka it is the record's header of that name instead.
+	Trace         string `protobuf:"bytes,20,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -329,11 +332,18 @@ func (x *Push) GetCancel() string {
 	return ""
 }
 
+func (x *Push) GetTrace() string {
+	if x != nil {
+		return x.Trace
+	}
+	return ""
+}
+
 var File_proto_pushpb_push_proto protoreflect.FileDescriptor
 
 const file_proto_pushpb_push_proto_rawDesc = "" +
 	"\n" +
-	"\x17proto/pushpb/push.proto\x12\foort.push.v1\"\xb1\x03\n" +
+	"\x17proto/pushpb/push.proto\x12\foort.push.v1\"\xc7\x03\n" +
 	"\x04Push\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12&\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x12.oort.push.v1.KindR\x04kind\x12\x16\n" +
@@ -354,7 +364,8 @@ const file_proto_pushpb_push_proto_rawDesc = "" +
 	"\x06reason\x18\x0e \x01(\tR\x06reason\x12\x14\n" +
 	"\x05moved\x18\x0f \x01(\bR\x05moved\x12\x15\n" +
 	"\x06own_id\x18\x10 \x01(\bR\x05ownId\x12\x16\n" +
-	"\x06cancel\x18\x11 \x01(\tR\x06cancel*h\n" +
+	"\x06cancel\x18\x11 \x01(\tR\x06cancel\x12\x14\n" +
+	"\x05trace\x18\x14 \x01(\tR\x05trace*h\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_KEYS\x10\x01\x12\r\n" +

@@ -189,6 +189,7 @@ func (j *JWKS) setUp() error {
 	j.results = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "oort_" + j.cfg.Part + "_jwks_refreshes_total", Help: "Attempts to read the keys that tokens are signed with.",
 	}, []string{"result"})
+	j.results.WithLabelValues("failed") // so that the first one is seen as a rise
 	if j.cfg.Metrics == nil {
 		return nil
 	}

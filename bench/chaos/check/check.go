@@ -11,7 +11,8 @@
 //	ghost     What was answered 503 is never seen by anybody.
 //	stranger  A link sees only what is for it: its key, its mid, the room that it
 //	          is in, or all.
-//	absent    No key or mid is called absent whose link's join was answered before.
+//	absent    No key or mid is called absent whose link's join was answered before,
+//	          unless its comet was in trouble, or Redis has forgotten it just now.
 //	late      An answer comes within its deadline, from a logic that is well.
 //
 // # Who is owed a push
@@ -24,13 +25,14 @@
 //
 // # What explains a push that is missing
 //
-// Gap markers are exact: they name the room and a number, and come on the link
-// concerned. The parts' counters say how much was dropped and why, between two
-// looks, but not of which push: so an entry explains as many missing pushes as
+// The jobs' ledger is exact: it names the message, the comet's run, and keys.
+// Gap markers are exact too: they name the room and a number, and come on the link
+// concerned. Comets' counters say how much was dropped and why, between two
+// looks, but not of which push: so an entry explains as many missing pushes × links as
 // it counts, which were begun before it ended and not longer before than a job
-// holds a push. A job counts once a comet, a comet once a link. "Closed" is an
+// holds a push. "Closed" is an
 // excuse only for links of a comet that something was done to, and what a comet
-// counts as closed or left concerns links that went. An entry can so explain the
+// counts as closed or left concerns links that went. A counter can so explain the
 // wrong push, but never more of them than were counted.
 package check
 
@@ -90,7 +92,17 @@ type checker struct {
 	index   index
 	ledger  ledger
 	missing []missed
-	known   []bool // unknown pushes that were seen
+	seers   []int           // links that saw each push
+	sight   []sight         // of each push by the link that is looked at
+	events  []history.Event // by their beginnings
+	known   []bool          // unknown pushes that were seen
+}
+
+// sight is who saw a push last, as its number + 1, and when it did first. One
+// for each push serves all links, one after the other.
+type sight struct {
+	by int
+	at time.Duration
 }
 
 // missed is a push that a link was owed and did not see.
@@ -104,9 +116,11 @@ func Run(run *history.Run) *Verdict {
 		run: run, index: newIndex(run), ledger: newLedger(run), known: make([]bool, len(run.Pushes)),
 		verdict: &Verdict{Explained: map[string]int{}, Answers: map[history.Answer]int{}},
 	}
+	c.events = slices.SortedFunc(slices.Values(run.Events), func(a, b history.Event) int { return cmp.Compare(a.From, b.From) })
 	for i := range run.Pushes {
 		c.answers(&run.Pushes[i])
 	}
+	c.seers, c.sight = seers(run), make([]sight, len(run.Pushes))
 	for i := range run.Links {
 		c.link(i)
 	}
@@ -115,6 +129,19 @@ func Run(run *history.Run) *Verdict {
 		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Push, b.Push), cmp.Compare(a.Link, b.Link))
 	})
 	return c.verdict
+}
+
+// seers counts the links that saw each push.
+func seers(run *history.Run) []int {
+	n := make([]int, len(run.Pushes))
+	for i := range run.Links {
+		for _, r := range run.Links[i].Got {
+			if int(r.Push) < len(n) {
+				n[r.Push]++
+			}
+		}
+	}
+	return n
 }
 
 func (c *checker) broken(rule Rule, push, link int, format string, args ...any) {
@@ -163,6 +190,16 @@ func (c *checker) cometOf(m missed) string { return c.run.Links[m.link].Comet }
 func (c *checker) explainAt(all []missed) {
 	p := &c.run.Pushes[all[0].push]
 	comet := c.cometOf(all[0])
+	all = slices.DeleteFunc(slices.Clone(all), func(m missed) bool {
+		reason := c.ledger.told(p, &c.run.Links[m.link])
+		if reason != "" {
+			c.verdict.Explained["job: "+reason]++
+		}
+		return reason != ""
+	})
+	if len(all) == 0 {
+		return
+	}
 	if reason := c.ledger.job(p.Begun, comet); reason != "" {
 		c.verdict.Explained["job: "+reason] += len(all)
 		return

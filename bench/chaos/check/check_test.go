@@ -62,6 +62,8 @@ var (
 
 func answered(p history.Push, a history.Answer) history.Push { p.Answer = a; return p }
 func absent(p history.Push, keys ...string) history.Push     { p.Absent = keys; return p }
+func stored(p history.Push, id string) history.Push          { p.Message = id; return p }
+func found(p history.Push, keys int) history.Push            { p.Accepted = keys; return p }
 func by(p history.Push, pusher int) history.Push             { p.Pusher = pusher; return p }
 
 // Each rule has histories that break it and the nearest ones that do not.
@@ -137,6 +139,52 @@ func TestRules(t *testing.T) {
 			r.Ledger = []history.Dropped{{Part: "job-1", Reason: "closed", Count: 1, From: 12 * s, To: 13 * s}}
 			r.Events = []history.Event{{Part: "comet-1", What: "cut", From: 12 * s, To: 14 * s}}
 		}, nil},
+		{"lost, and a job says so", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"), 2)
+			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "slow"}}
+		}, nil},
+		{"lost, and a job says so of all", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"))
+			r.Told, r.Drops = true, []history.Drop{{Message: "m", Reason: "expired"}}
+		}, nil},
+		{"lost, and a job says so of another message", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"), 2)
+			r.Told, r.Drops = true, []history.Drop{{Message: "n", Comet: "comet-1", Reason: "slow"}}
+		}, []check.Rule{check.Missing}},
+		{"lost, and a job says so of another comet", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"), 2)
+			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-2", Reason: "slow"}}
+		}, []check.Rule{check.Missing}},
+		{"lost, and a job says so of another key", func(r *history.Run) {
+			push(r, 12*s, stored(keyA, "m"))
+			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Keys: []string{"b", "c"}, Reason: "slow"}}
+		}, []check.Rule{check.Missing}},
+		{"lost, and a job says so of the key", func(r *history.Run) {
+			push(r, 12*s, stored(keyA, "m"))
+			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Keys: []string{"b", "a"}, Reason: "moved"}}
+		}, nil},
+		{"lost, and a job says so of what the comet was before", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"), 2)
+			r.Events = []history.Event{{Part: "comet-1", What: history.Kill, From: s / 4, To: s / 2}}
+			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 8, Reason: "closed"}}
+		}, []check.Rule{check.Missing}},
+		{"lost, and a job says so of what the comet became", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"), 2)
+			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Since: 2 * s, Reason: "slow"}}
+		}, []check.Rule{check.Missing}},
+		{"lost, and a job says closed where nothing happened", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"), 2)
+			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "closed"}}
+		}, []check.Rule{check.Missing}},
+		{"lost under no known id", func(r *history.Run) {
+			push(r, 12*s, room1, 2)
+			r.Told, r.Drops = true, []history.Drop{{Comet: "comet-1", Since: s / 2, Reason: "invalid"}}
+		}, []check.Rule{check.Missing}},
+		{"lost, and counted by a job whose ledger says nothing of it", func(r *history.Run) {
+			push(r, 12*s, room1, 2)
+			r.Told = true
+			r.Ledger = []history.Dropped{{Part: "job-1", Reason: "slow", Count: 1, From: 40 * s, To: 41 * s}}
+		}, []check.Rule{check.Missing}},
 		{"a gap marker tells of it", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
 			r.Links[0].Gaps = []history.Gap{{Room: "live://1", Skipped: 1, At: 13 * s}}
@@ -197,6 +245,37 @@ func TestRules(t *testing.T) {
 			push(r, 5*s, absent(keyA, "a"))
 			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
 		}, nil},
+		{"absent long after Redis forgot", func(r *history.Run) {
+			push(r, 20*s, absent(keyA, "a"))
+			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
+		}, []check.Rule{check.Absent}},
+		{"absent long after Redis forgot, which nobody could mend", func(r *history.Run) {
+			push(r, 20*s, absent(keyA, "a"))
+			r.Events = []history.Event{
+				{Part: "logic-2", What: "pause", From: 6 * s, To: 8 * s}, {Part: "redis", What: "wipe", From: 4 * s, To: 4 * s},
+			}
+		}, nil},
+		{"absent long after Redis forgot, while others were in trouble", func(r *history.Run) {
+			push(r, 20*s, absent(keyA, "a"))
+			r.Events = []history.Event{
+				{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}, {Part: "comet-2", What: "pause", From: 6 * s, To: 8 * s},
+			}
+		}, []check.Rule{check.Absent}},
+		{"absent, and Redis had forgotten before it came", func(r *history.Run) {
+			late := &r.Links[1]
+			late.Joined, late.Stays[0].Asked, late.Stays[0].Joined = 5*s, 5*s, 5*s
+			push(r, 6*s, absent(history.Push{Kind: history.Keys, Keys: []string{"b"}}, "b"))
+			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
+		}, []check.Rule{check.Absent}},
+		{"one of a mid not found since Redis forgot", func(r *history.Run) {
+			push(r, 5*s, found(mid1, 1), 0)
+			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
+		}, nil},
+		{"one of a mid found after Redis forgot, and not reached", func(r *history.Run) {
+			push(r, 5*s, found(mid1, 2), 0)
+			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
+		}, []check.Rule{check.Missing}},
+		{"one of a mid not found", func(r *history.Run) { push(r, 5*s, found(mid1, 1), 0) }, []check.Rule{check.Missing}},
 		{"absent since its comet was paused", func(r *history.Run) {
 			push(r, 25*s, absent(keyA, "a"))
 			r.Events = []history.Event{{Part: "comet-1", What: "pause", From: 4 * s, To: 24 * s}}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -11,23 +12,64 @@ import (
 // a job's --max-hold with as much again for what comes before and after.
 const heldFor = time.Minute
 
-// ledger is what the parts counted as dropped and no push has claimed yet.
+// ledger is what jobs say that they dropped, and what parts counted as dropped
+// and no push has claimed yet.
 type ledger struct {
-	run  *history.Run
-	left []int // of run.Ledger[i]
+	run   *history.Run
+	drops map[string][]history.Drop // by message
+	left  []int                     // of run.Ledger[i]
 }
 
 func newLedger(run *history.Run) ledger {
-	l := ledger{run: run, left: make([]int, len(run.Ledger))}
+	l := ledger{run: run, left: make([]int, len(run.Ledger)), drops: map[string][]history.Drop{}}
 	for i, d := range run.Ledger {
 		l.left[i] = d.Count
+	}
+	for _, d := range run.Drops {
+		l.drops[d.Message] = append(l.drops[d.Message], d)
 	}
 	return l
 }
 
-// job claims one drop by a job for a push of that time and a comet; "" if there
-// is none.
+// told returns the reason for which a job says that it dropped p for link; ""
+// if none says so.
+func (l *ledger) told(p *history.Push, link *history.Link) string {
+	if p.Message == "" {
+		return ""
+	}
+	for _, d := range l.drops[p.Message] {
+		if l.concerns(d, link) && (d.Reason != "closed" || l.wasDisturbed(link.Comet, p.Begun)) {
+			return d.Reason
+		}
+	}
+	return ""
+}
+
+// concerns reports whether a drop is for link: its comet, in the run to which
+// the link belongs, and its key, if keys are named.
+func (l *ledger) concerns(d history.Drop, link *history.Link) bool {
+	if d.Keys != nil && !slices.Contains(d.Keys, link.Key) {
+		return false
+	}
+	return d.Comet == "" || d.Comet == link.Comet && d.Since <= link.Joined && !l.restarted(d.Comet, d.Since, link.Joined)
+}
+
+// restarted reports whether a part was ended between two times.
+func (l *ledger) restarted(part string, from, to time.Duration) bool {
+	for _, e := range l.run.Events {
+		if e.Part == part && e.Ends() && e.From > from && e.To <= to {
+			return true
+		}
+	}
+	return false
+}
+
+// job claims one drop that a job counted, for a push of that time and a comet;
+// "" if there is none, or if jobs have told what they dropped.
 func (l *ledger) job(begun time.Duration, comet string) string {
+	if l.run.Told {
+		return ""
+	}
 	return l.claim(begun, func(d history.Dropped) bool {
 		return strings.HasPrefix(d.Part, "job-") && (d.Reason != "closed" || l.wasDisturbed(comet, begun))
 	})

@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/oortim/oort/bench/chaos/history"
@@ -10,6 +11,11 @@ import (
 // leaseFor is how long after a comet's trouble its keys may be called absent: a
 // lease, and until it is renewed.
 const leaseFor = 30 * time.Second
+
+// healsIn is how long it may take, when nobody is in trouble, until the sessions
+// that Redis has forgotten are there again: two renewals that show it, the
+// mending, and as much again for busy machines.
+const healsIn = 15 * time.Second
 
 // stream is where order is promised to one link: a room, or ("") what is
 // addressed to it directly.
@@ -23,15 +29,14 @@ type linkCheck struct {
 	*checker
 	n    int // index of the link
 	link *history.Link
-	seen map[uint32]time.Duration // when each push was seen first
-	last map[stream]uint32        // highest stored push seen
-	gaps map[string]int           // left to explain, by room
+	last map[stream]uint32 // highest stored push seen
+	gaps map[string]int    // left to explain, by room
 }
 
 func (c *checker) link(n int) {
 	l := &c.run.Links[n]
 	k := &linkCheck{checker: c, n: n, link: l,
-		seen: make(map[uint32]time.Duration, len(l.Got)), last: map[stream]uint32{}, gaps: map[string]int{}}
+		last: map[stream]uint32{}, gaps: map[string]int{}}
 	for _, g := range l.Gaps {
 		k.gaps[g.Room] += g.Skipped
 	}
@@ -45,6 +50,9 @@ func (c *checker) link(n int) {
 	}
 }
 
+// saw reports whether the link has seen a push, after got has looked at all.
+func (k *linkCheck) saw(id uint32) bool { return k.sight[id].by == k.n+1 }
+
 // got looks at one message as it came.
 func (k *linkCheck) got(r history.Receipt) {
 	k.verdict.Seen++
@@ -53,11 +61,11 @@ func (k *linkCheck) got(r history.Receipt) {
 		return
 	}
 	p := &k.run.Pushes[r.Push]
-	if first, again := k.seen[r.Push]; again {
-		k.broken(Double, int(r.Push), k.n, "seen at %v and at %v", round(first), round(r.At))
+	if k.saw(r.Push) {
+		k.broken(Double, int(r.Push), k.n, "seen at %v and at %v", round(k.sight[r.Push].at), round(r.At))
 		return
 	}
-	k.seen[r.Push] = r.At
+	k.sight[r.Push] = sight{k.n + 1, r.At}
 	if !k.isFor(p, r.At) {
 		k.broken(Stranger, int(r.Push), k.n, "seen at %v by a link that it is not for", round(r.At))
 	}
@@ -117,8 +125,18 @@ func (k *linkCheck) owedDirect() {
 		k.direct(id, func(p *history.Push) bool { return slices.Contains(p.Absent, k.link.Key) })
 	}
 	for _, id := range k.index.mids[k.link.Mid] {
-		k.direct(id, func(p *history.Push) bool { return slices.Contains(p.AbsentMids, k.link.Mid) })
+		k.direct(id, k.midAbsent)
 	}
+}
+
+// midAbsent reports whether an answer to a push by mid says that the link was not
+// found: its mid was not, or, if there is an excuse, all the keys that were found
+// are those that saw it. Of a mid's keys an answer says only how many it found.
+func (k *linkCheck) midAbsent(p *history.Push) bool {
+	if slices.Contains(p.AbsentMids, k.link.Mid) {
+		return true
+	}
+	return !k.saw(p.ID) && k.seers[p.ID] >= p.Accepted && k.excused(p)
 }
 
 func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
@@ -134,7 +152,7 @@ func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
 		k.owe(p)
 		return
 	}
-	if _, seen := k.seen[id]; seen || k.excused(p) {
+	if k.saw(id) || k.excused(p) {
 		k.verdict.Excused++
 		return
 	}
@@ -142,14 +160,31 @@ func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
 }
 
 // excused reports whether the link's absence has a cause: its comet was in
-// trouble, or Redis forgot.
+// trouble, or Redis forgot and what it forgot cannot have been mended yet.
 func (k *linkCheck) excused(p *history.Push) bool {
 	for _, e := range k.run.Events {
-		if e.What == "wipe" && e.From >= k.link.Joined-leaseFor && e.From <= p.Ended {
+		if e.What == history.Wipe && e.To >= k.link.Stays[0].Asked && e.From <= p.Ended && k.calm(e.To, p.Begun) < healsIn {
 			return true
 		}
 	}
 	return k.disturbed(k.link.Comet, p.Begun-leaseFor, p.Ended)
+}
+
+// calm is how much of a time nothing was done to those who mend a session of the
+// link: its comet, Redis, and any logic, since the comet asks whichever it has.
+func (k *linkCheck) calm(from, to time.Duration) time.Duration {
+	sum, since := time.Duration(0), from
+	for _, e := range k.events {
+		if e.Part != k.link.Comet && e.Part != "redis" && !strings.HasPrefix(e.Part, "logic-") || e.To <= since {
+			continue
+		}
+		if e.From >= to {
+			break
+		}
+		sum += max(0, e.From-since)
+		since = e.To
+	}
+	return sum + max(0, to-since)
 }
 
 func (k *linkCheck) owedAll() {
@@ -194,7 +229,7 @@ func (k *linkCheck) lastIn(s *history.Stay) map[int]uint32 {
 // owe notes that the link had to see p.
 func (k *linkCheck) owe(p *history.Push) {
 	k.verdict.Owed++
-	if _, seen := k.seen[p.ID]; seen {
+	if k.saw(p.ID) {
 		return
 	}
 	if p.Kind == history.Room && k.gaps[p.Room] > 0 {

@@ -11,6 +11,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,8 +32,16 @@ type Options struct {
 	// KafkaLibs is a directory with the jars of Apache Kafka, which is then run
 	// with java. Zero means Kfake.
 	KafkaLibs string
-	// Logics, Jobs and Comets are how many there are. Zero means 2, 2 and 3.
+	// Logics, Jobs and Comets are how many there are. Zero means 2, 2 and 3,
+	// negative none.
 	Logics, Jobs, Comets int
+	// CometFlags and JobFlags are further flags of every comet and job.
+	CometFlags, JobFlags []string
+	// Volatile has Redis keep nothing on disk. Otherwise what it answered
+	// survives SIGKILL.
+	Volatile bool
+	// LogicFlags are further flags of the logics.
+	LogicFlags []string
 	// Env is added to the environment of oort's processes.
 	Env []string
 	// Via has the parts reach each other through other addresses, so that
@@ -81,20 +90,28 @@ const (
 	readyPatience = time.Minute
 )
 
+// SomeBase draws a Base, so that fleets side by side do not meet.
+func SomeBase() string { return fmt.Sprintf("127.%d.%d", 32+rand.IntN(200), rand.IntN(250)) }
+
+// FindKfake is the kfake to run: file, or if that is empty the one beside oort;
+// none if there are libs of Apache Kafka.
+func FindKfake(file, libs, oort string) (string, error) {
+	if file != "" || libs != "" {
+		return file, nil
+	}
+	file = filepath.Join(filepath.Dir(oort), "kfake")
+	if err := Check(file); err != nil {
+		return "", fmt.Errorf("fleet: no broker: %w; build one (go build -o %s ./deploy/kfake) or give --kfake or --kafka-libs", err, file)
+	}
+	return file, nil
+}
+
 // New lays a cluster out; Start starts it.
 func New(o Options) (*Fleet, error) {
 	if o.Base == "" {
 		o.Base = "127.0.7"
 	}
-	if o.Logics == 0 {
-		o.Logics = 2
-	}
-	if o.Jobs == 0 {
-		o.Jobs = 2
-	}
-	if o.Comets == 0 {
-		o.Comets = 3
-	}
+	o.Logics, o.Jobs, o.Comets = number(o.Logics, 2), number(o.Jobs, 2), number(o.Comets, 3)
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("fleet: %w", err)
@@ -103,6 +120,14 @@ func New(o Options) (*Fleet, error) {
 	f := &Fleet{o: o}
 	f.layout()
 	return f, os.MkdirAll(filepath.Join(dir, "logs"), 0o755)
+}
+
+// number of parts that an option asks for.
+func number(asked, usual int) int {
+	if asked == 0 {
+		return usual
+	}
+	return max(asked, 0)
 }
 
 func (f *Fleet) at(host int, port string) string {
@@ -154,11 +179,15 @@ func (f *Fleet) add(p *Part) {
 	f.Parts = append(f.Parts, p)
 }
 
-// redis appends each write to a file: what it answered survives SIGKILL.
+// redis appends each write to a file, unless it is volatile.
 func (f *Fleet) redis() *Part {
+	onDisk := "yes"
+	if f.o.Volatile {
+		onDisk = "no"
+	}
 	return &Part{Name: "redis", Kind: Redis, Ready: pingRedis(f.RedisAddr()), makes: f.data("redis"), argv: []string{
 		"redis-server", "--bind", fmt.Sprintf("%s.%d", f.o.Base, hostRedis), "--port", portRedis,
-		"--dir", f.data("redis"), "--save", "", "--appendonly", "yes"}}
+		"--dir", f.data("redis"), "--save", "", "--appendonly", onDisk}}
 }
 
 func (f *Fleet) kafka() *Part {
@@ -172,21 +201,22 @@ func (f *Fleet) kafka() *Part {
 }
 
 func (f *Fleet) logic(i int) *Part {
-	return f.ours(fmt.Sprintf("logic-%d", i+1), Logic, hostLogic+i, "logic",
-		"--http", f.at(hostLogic+i, portHTTP), "--grpc", f.LogicRPC(i),
-		"--redis", f.via(f.RedisAddr()), "--kafka", f.via(f.KafkaAddr()))
+	flags := []string{"logic", "--http", f.at(hostLogic+i, portHTTP), "--grpc", f.LogicRPC(i),
+		"--redis", f.via(f.RedisAddr()), "--kafka", f.via(f.KafkaAddr())}
+	return f.ours(fmt.Sprintf("logic-%d", i+1), Logic, hostLogic+i, append(flags, f.o.LogicFlags...)...)
 }
 
 func (f *Fleet) comet(i int) *Part {
-	return f.ours(fmt.Sprintf("comet-%d", i+1), Comet, hostComet+i, "comet", "--name", fmt.Sprintf("comet-%d", i+1),
+	name := fmt.Sprintf("comet-%d", i+1)
+	return f.ours(name, Comet, hostComet+i, append([]string{"comet", "--name", name,
 		"--tcp", f.at(hostComet+i, portTCP), "--ws", f.at(hostComet+i, portWS),
-		"--grpc", f.CometRPC(i), "--advertise-grpc", f.via(f.CometRPC(i)), "--logic", f.logicAddrs())
+		"--grpc", f.CometRPC(i), "--advertise-grpc", f.via(f.CometRPC(i)), "--logic", f.logicAddrs()}, f.o.CometFlags...)...)
 }
 
 func (f *Fleet) job(i int) *Part {
 	name := fmt.Sprintf("job-%d", i+1)
-	return f.ours(name, Job, hostJob+i, "job", "--name", name, "--static", name,
-		"--kafka", f.via(f.KafkaAddr()), "--logic", f.logicAddrs())
+	return f.ours(name, Job, hostJob+i, append([]string{"job", "--name", name, "--static", name,
+		"--kafka", f.via(f.KafkaAddr()), "--logic", f.logicAddrs()}, f.o.JobFlags...)...)
 }
 
 func (f *Fleet) ours(name string, kind Kind, host int, args ...string) *Part {

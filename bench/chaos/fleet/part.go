@@ -172,6 +172,9 @@ func (p *Part) WaitReady(ctx context.Context) error {
 	}
 }
 
+// restartAfter is how long a supervisor waits before it starts a part again.
+const restartAfter = time.Second
+
 // Revive waits until the part serves, and starts it again as often as it ends
 // before, as a supervisor would: a part that starts while another is away may
 // give up.
@@ -181,12 +184,13 @@ func (p *Part) Revive(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if err := p.Start(); err != nil {
-			return err
-		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
+			return ctx.Err()
+		case <-time.After(restartAfter):
+		}
+		if err := p.Start(); err != nil {
+			return err
 		}
 	}
 }

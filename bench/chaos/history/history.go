@@ -12,6 +12,7 @@ import (
 	"encoding/gob"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -27,6 +28,10 @@ type Run struct {
 	Links  []Link
 	Pushes []Push // Pushes[i].ID == i
 	Events []Event
+	// Drops are what jobs say that they dropped, message by message, and Ledger
+	// what comets counted (and jobs, if Told is false: their ledger was not read).
+	Drops  []Drop
+	Told   bool
 	Ledger []Dropped
 }
 
@@ -106,11 +111,14 @@ type Push struct {
 	Keys   []string
 	Mids   []int64
 
+	// Message is the id under which it was stored; empty if nobody knows.
+	Message      string
 	Begun, Ended time.Duration // of all tries together
 	Answer       Answer
 	Tries        []Try
-	// Absent keys and mids, as the answer that counts said: nobody has them
-	// online.
+	// Accepted is how many keys the answer that counts found online, Absent and
+	// AbsentMids whom it found nobody of.
+	Accepted   int
 	Absent     []string
 	AbsentMids []int64
 }
@@ -129,12 +137,44 @@ type Event struct {
 	From, To time.Duration
 }
 
+// Ends reports whether the process ended by it, so that another took its place.
+func (e *Event) Ends() bool { return slices.Contains([]string{Kill, Stop, Crash}, e.What) }
+
+// What events are called that end a process.
+const (
+	Kill  = "kill"            // SIGKILL
+	Stop  = "stop"            // SIGTERM
+	Crash = "ended by itself" // nobody knows why
+)
+
+// Wipe is the event that Redis forgets everything.
+const Wipe = "wipe"
+
+// Drop is one entry of the jobs' ledger: a message that a job gave up.
+type Drop struct {
+	Message string
+	Keys    []string // that it concerns; nil: all links of the message
+	// Comet that did not get it, and when that run of it began; "": none did.
+	Comet  string
+	Since  time.Duration
+	Reason string
+}
+
 // Dropped is what a part counted as dropped between two looks at it.
 type Dropped struct {
 	Part     string // name of the part that counted
 	Reason   string
 	Count    int
 	From, To time.Duration
+}
+
+// Rate is how many pushes were begun a second.
+func (r *Run) Rate() float64 {
+	if len(r.Pushes) < 2 {
+		return 0
+	}
+	took := r.Pushes[len(r.Pushes)-1].Begun - r.Pushes[0].Begun
+	return float64(len(r.Pushes)-1) / took.Seconds()
 }
 
 // Save writes the run to file, compressed.

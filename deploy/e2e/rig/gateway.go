@@ -36,23 +36,24 @@ func StartServe(t testing.TB, b Binaries, engine string, args ...string) *Gatewa
 }
 
 // StartCluster runs Redis, Kafka, logic, job and as many comets as wanted, each
-// in a process of its own.
-func StartCluster(t testing.TB, b Binaries, engine string, comets int) *Gateway {
+// in a process of its own. args are for all processes of oort.
+func StartCluster(t testing.TB, b Binaries, engine string, comets int, args ...string) *Gateway {
 	t.Helper()
 	g := &Gateway{Redis: StartRedis(t), Kafka: StartKafka(t, b)}
 	at := Host() + ":0"
-	g.Logic = StartOort(t, b, "logic", "--http", at, "--grpc", at, "--admin", at,
-		"--redis", g.Redis.Addr, "--kafka", g.Kafka.Addr)
+	g.Logic = StartOort(t, b, "logic", append([]string{"--http", at, "--grpc", at, "--admin", at,
+		"--redis", g.Redis.Addr, "--kafka", g.Kafka.Addr}, args...)...)
 	g.API = "http://" + g.Logic.Addrs["http"]
 	for i := range comets {
 		at := Host() + ":0"
-		o := StartOort(t, b, "comet", "--name", fmt.Sprintf("c%d", i+1),
+		o := StartOort(t, b, "comet", append([]string{"--name", fmt.Sprintf("c%d", i+1),
 			"--tcp", at, "--ws", at, "--grpc", at, "--admin", at,
-			"--engine", engine, "--logic", g.Logic.Addrs["grpc"])
+			"--engine", engine, "--logic", g.Logic.Addrs["grpc"]}, args...)...)
 		g.Comets = append(g.Comets, o)
 		g.addComet(o)
 	}
-	g.Job = StartOort(t, b, "job", "--kafka", g.Kafka.Addr, "--logic", g.Logic.Addrs["grpc"], "--static", "job-1", "--admin", at)
+	g.Job = StartOort(t, b, "job", append([]string{"--kafka", g.Kafka.Addr, "--logic", g.Logic.Addrs["grpc"],
+		"--static", "job-1", "--admin", at}, args...)...)
 	for _, o := range append([]*Oort{g.Logic, g.Job}, g.Comets...) {
 		o.WaitReady(t)
 	}

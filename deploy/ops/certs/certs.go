@@ -26,6 +26,8 @@ var (
 	ErrHalf = errors.New("certs: a certificate and its key go together")
 	// ErrExpired: the certificate in the file is of no use any more.
 	ErrExpired = errors.New("certs: the certificate has expired")
+	// ErrEarly: the certificate in the file is of no use yet.
+	ErrEarly = errors.New("certs: the certificate is not valid yet")
 	// ErrPeer: the caller's certificate is good, but none of its names is wanted.
 	ErrPeer = errors.New("certs: the peer's certificate bears none of the wanted names")
 )
@@ -132,8 +134,11 @@ func readPair(certFile, keyFile string) (*tls.Certificate, error) {
 			return nil, fmt.Errorf("certs: %q: %w", certFile, err)
 		}
 	}
-	if end := pair.Leaf.NotAfter; time.Now().After(end) {
-		return nil, fmt.Errorf("%w: %q, on %s", ErrExpired, certFile, end.UTC().Format(time.RFC3339))
+	switch leaf, now := pair.Leaf, time.Now(); {
+	case now.After(leaf.NotAfter):
+		return nil, fmt.Errorf("%w: %q, on %s", ErrExpired, certFile, leaf.NotAfter.UTC().Format(time.RFC3339))
+	case now.Before(leaf.NotBefore): // a renewal that came early; the old one stands until it counts
+		return nil, fmt.Errorf("%w: %q, before %s", ErrEarly, certFile, leaf.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return &pair, nil
 }

@@ -162,14 +162,20 @@ func TestRenewal(t *testing.T) {
 	if got := call(); got != "first" {
 		t.Fatalf("served by %q", got)
 	}
+	stays := func(why string) {
+		t.Helper()
+		for until := time.Now().Add(2*watch.Look + watch.Look/2); time.Now().Before(until); {
+			if got := call(); got != "first" {
+				t.Fatalf("served by %q with %s", got, why)
+			}
+		}
+	}
+	ca.Replace(pair, time.Now().Add(3*time.Hour), "early")
+	stays("a certificate that is not valid yet")
 	if err := os.WriteFile(pair.Key, []byte("half-written"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for until := time.Now().Add(watch.Look + watch.Look/5); time.Now().Before(until); {
-		if got := call(); got != "first" {
-			t.Fatalf("served by %q with files that do not fit", got)
-		}
-	}
+	stays("files that do not fit")
 	ca.Replace(pair, time.Now().Add(time.Hour), "second")
 	for limit := time.Now().Add(10 * time.Second); call() != "second"; {
 		if time.Now().After(limit) {
@@ -181,6 +187,7 @@ func TestRenewal(t *testing.T) {
 func TestOpenRefuses(t *testing.T) {
 	ca := certstest.New(t)
 	good, expired := ca.Issue("a"), ca.IssueUntil(time.Now().Add(-time.Second), "b")
+	early := ca.IssueUntil(time.Now().Add(3*time.Hour), "c") // certificates of these tests are good for two
 	for name, row := range map[string]struct {
 		cfg  certs.Config
 		want string
@@ -189,6 +196,7 @@ func TestOpenRefuses(t *testing.T) {
 		"no certificate": {certs.Config{Key: good.Key}, "go together"},
 		"another's key":  {certs.Config{Cert: good.Cert, Key: expired.Key}, "does not match"},
 		"expired":        {of(expired, nil), "has expired"},
+		"not valid yet":  {of(early, nil), "not valid yet"},
 		"no file":        {certs.Config{CA: "/nonexistent/ca.pem"}, "/nonexistent/ca.pem"},
 		"no CA in it":    {certs.Config{CA: good.Key}, "holds no certificate"},
 	} {

@@ -3,9 +3,11 @@
 // that are rotated. Nothing has to be restarted or signalled.
 //
 // Nobody runs in the background. Whoever asks for the value causes a look at
-// the files' times and sizes, at most once a second, so a change counts from
-// the first use that is a second later. Files should be replaced by rename: what
-// is read half-written may be good by chance.
+// the files' times and sizes, at most once a second. What is read half-written
+// may be good by chance (fewer authorities, a key without its scopes), so a change
+// counts when it is a second old or two looks in a row have found it the same: from
+// the first use that is two seconds later. Who writes more slowly than that should
+// replace files by rename.
 package watch
 
 import (
@@ -36,6 +38,7 @@ type Files[T any] struct {
 
 	mu     sync.Mutex // held by the one who looks; guards what follows
 	seen   []stamp    // of what value was made of; nil after a failure
+	found  []stamp    // at the last look
 	failed string     // what the log was told last
 }
 
@@ -74,8 +77,9 @@ func (f *Files[T]) Load() T {
 }
 
 func (f *Files[T]) lookLocked() {
-	now := f.stamps()
-	if same(now, f.seen) {
+	now, before := f.stamps(), f.found
+	f.found = now
+	if same(now, f.seen) || !same(now, before) && young(now) {
 		return
 	}
 	value, err := f.read()
@@ -106,6 +110,17 @@ func (f *Files[T]) stamps() []stamp {
 		}
 	}
 	return stamps
+}
+
+// young reports whether somebody may still be writing one of the files. A time
+// to come, by a clock that was set back, is no sign of it.
+func young(stamps []stamp) bool {
+	for _, s := range stamps {
+		if age := time.Since(s.modified); age >= 0 && age < Look {
+			return true
+		}
+	}
+	return false
 }
 
 func same(a, b []stamp) bool {

@@ -64,12 +64,14 @@ func TestChange(t *testing.T) {
 	n.write("two")
 	n.want("one") // not looked at yet
 	n.later()
+	n.want("one") // it may still be written
+	n.later()
 	n.want("two")
 	n.write("bad")
-	n.later()
-	n.want("two")
-	n.later()
-	n.want("two")
+	for range 3 {
+		n.later()
+		n.want("two")
+	}
 	if told := strings.Count(n.log.String(), "it says bad"); told != 1 {
 		t.Errorf("told %d times of one failure:\n%s", told, &n.log)
 	}
@@ -80,7 +82,44 @@ func TestChange(t *testing.T) {
 	n.want("two")
 	n.write("three")
 	n.later()
+	n.want("two")
+	n.later()
 	n.want("three")
+}
+
+// TestHalfWritten: what is written in place, a part at a time, counts when it is
+// whole, though each part could be read.
+func TestHalfWritten(t *testing.T) {
+	n := newNote(t, "one")
+	file, err := os.OpenFile(n.path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, part := range []string{"", "tw", "o, ", "three"} {
+		if _, err := file.WriteString(part); err != nil {
+			t.Fatal(err)
+		}
+		n.later()
+		n.want("one")
+	}
+	n.later()
+	n.want("two, three")
+}
+
+// TestOldChange: what was changed a while ago counts at the first look, however
+// rarely anybody looks; a time to come is not waited for.
+func TestOldChange(t *testing.T) {
+	n := newNote(t, "one")
+	for text, age := range map[string]time.Duration{"two": 2 * Look, "three": -time.Hour} {
+		n.write(text)
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(n.path, at, at); err != nil {
+			t.Fatal(err)
+		}
+		n.later()
+		n.want(text)
+	}
 }
 
 // TestSameSizeAndTime: a file that was put in place of another is noticed even
@@ -95,6 +134,8 @@ func TestSameSizeAndTime(t *testing.T) {
 	if err := os.Chtimes(n.path, time.Time{}, old.ModTime()); err != nil {
 		t.Fatal(err)
 	}
+	n.later()
+	n.want("one") // it may still be written
 	n.later()
 	n.want("two")
 }

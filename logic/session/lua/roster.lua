@@ -10,7 +10,9 @@ local function xor(a, b)
     bit.tohex(bit.bxor(tonumber(string.sub(a, 9, 16), 16), tonumber(string.sub(b, 9, 16), 16)))
 end
 
--- list makes entry (or, if it is nil, nothing) what roster has for key.
+-- list makes entry (or, if it is nil, nothing) what roster has for key. A roster
+-- gets its time to live when it is made and whenever it is mended, which is
+-- every few hours; a login leaves it as it is.
 local function list(roster, key, entry, ttl)
   local old = redis.call('HMGET', roster, key, '')
   if (old[1] or nil) == entry then
@@ -24,7 +26,7 @@ local function list(roster, key, entry, ttl)
   if entry then
     digest = xor(digest, redis.sha1hex(key .. ' ' .. entry))
     redis.call('HSET', roster, key, entry, '', digest)
-    redis.call('PEXPIRE', roster, ttl)
+    if not old[2] then redis.call('PEXPIRE', roster, ttl) end
     return
   end
   redis.call('HDEL', roster, key)

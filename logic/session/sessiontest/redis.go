@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,10 +24,11 @@ import (
 type RedisServer struct {
 	Addr string
 
-	t    testing.TB
-	args []string
-	cmd  *exec.Cmd
-	out  bytes.Buffer // of the process that runs now; read it when exited is closed
+	t        testing.TB
+	args     []string
+	password string // empty: none
+	cmd      *exec.Cmd
+	out      bytes.Buffer // of the process that runs now; read it when exited is closed
 
 	exited chan struct{}
 }
@@ -38,16 +42,21 @@ const startTries = 5
 func StartRedis(t testing.TB, args ...string) *RedisServer {
 	t.Helper()
 	dir := t.TempDir()
+	return launch(t, "", func(port string) []string {
+		return append([]string{
+			"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
+			"--cluster-config-file", "nodes-" + port + ".conf",
+		}, args...)
+	})
+}
+
+// launch starts redis-server on a free port, with the arguments for it.
+func launch(t testing.TB, password string, args func(port string) []string) *RedisServer {
+	t.Helper()
 	var err error
 	for range startTries {
 		port := freePort(t)
-		r := &RedisServer{
-			Addr: net.JoinHostPort("127.0.0.1", port), t: t,
-			args: append([]string{
-				"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
-				"--cluster-config-file", "nodes-" + port + ".conf",
-			}, args...),
-		}
+		r := &RedisServer{Addr: net.JoinHostPort("127.0.0.1", port), t: t, args: args(port), password: password}
 		if err = r.start(); err == nil {
 			t.Cleanup(r.Kill)
 			return r
@@ -55,6 +64,54 @@ func StartRedis(t testing.TB, args ...string) *RedisServer {
 	}
 	t.Fatalf("redis-server: %v", err)
 	return nil
+}
+
+// Master is the name by which a sentinel of StartSentinel knows its master.
+const Master = "oort"
+
+// StartSentinel starts a sentinel that watches master and alone decides on its
+// successor, half a second after it was last heard of. Who asks it must log in
+// if password is not empty.
+func StartSentinel(t testing.TB, master *RedisServer, password string) *RedisServer {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(master.Addr)
+	text := fmt.Sprintf(`bind 127.0.0.1
+sentinel monitor %[1]s %s %s 1
+sentinel down-after-milliseconds %[1]s 500
+sentinel failover-timeout %[1]s 2000
+`, Master, host, port)
+	if password != "" {
+		text += "requirepass " + password + "\n"
+	}
+	conf := filepath.Join(t.TempDir(), "sentinel.conf")
+	return launch(t, password, func(port string) []string {
+		if err := os.WriteFile(conf, []byte(text+"port "+port+"\n"), 0o600); err != nil { // sentinels change it
+			t.Fatal(err)
+		}
+		return []string{conf, "--sentinel"}
+	})
+}
+
+// KnowsReplica waits until a sentinel has heard of a replica that has all that
+// its master has: it promotes no other.
+func (r *RedisServer) KnowsReplica() {
+	r.t.Helper()
+	client := r.client()
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		replicas, err := client.Do(ctx, client.B().SentinelReplicas().Master(Master).Build()).ToArray()
+		for _, replica := range replicas {
+			if fields, err := replica.AsStrMap(); err == nil && fields["master-link-status"] == "ok" {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			r.t.Fatalf("the sentinel knows %d replicas, none of use (%v)", len(replicas), err)
+		}
+		pause(ctx)
+	}
 }
 
 // clusterNodes is how many masters a cluster has; Redis wants three at least
@@ -140,12 +197,15 @@ func (r *RedisServer) answers(ctx context.Context) bool {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	if _, err := conn.Write([]byte("INFO server\r\n")); err != nil {
+	ask := "INFO server\r\nQUIT\r\n"
+	if r.password != "" {
+		ask = "AUTH " + r.password + "\r\n" + ask
+	}
+	if _, err := io.WriteString(conn, ask); err != nil {
 		return false
 	}
-	buf := make([]byte, 8192)
-	n, _ := conn.Read(buf)
-	return bytes.Contains(buf[:n], []byte("process_id:"+strconv.Itoa(r.cmd.Process.Pid)+"\r\n"))
+	answer, _ := io.ReadAll(conn)
+	return bytes.Contains(answer, []byte("process_id:"+strconv.Itoa(r.cmd.Process.Pid)+"\r\n"))
 }
 
 // Kill ends the server at once, as a crash does; its data is lost.
@@ -187,7 +247,7 @@ func (r *RedisServer) signal(s syscall.Signal) {
 
 func (r *RedisServer) client() rueidis.Client {
 	client, err := rueidis.NewClient(rueidis.ClientOption{
-		InitAddress: []string{r.Addr}, DisableCache: true, ForceSingleClient: true,
+		InitAddress: []string{r.Addr}, Password: r.password, DisableCache: true, ForceSingleClient: true,
 	})
 	if err != nil {
 		r.t.Fatal(err)

@@ -30,8 +30,10 @@ type Loop struct {
 	Tasks        *taskq.Queue
 	accepted     atomic.Uint64
 	acceptPauses atomic.Uint64
+	busy         atomic.Int64 // nanoseconds from Begin to the end of EndTurn
 
 	// owned by the loop
+	began   time.Time   // this turn
 	budget  int         // accepts left in this turn
 	retry   time.Time   // when accepting goes on; zero if it has not paused
 	resumed []poller.ID // links whose rest is to be delivered
@@ -52,6 +54,9 @@ func (l *Loop) Prepare(o poller.Options, index int, wake func()) {
 func (l *Loop) Index() int              { return l.index }
 func (l *Loop) Post(t poller.Task) bool { return l.Tasks.Put(t) }
 
+// Accepted is how many connects became links.
+func (l *Loop) Accepted() uint64 { return l.accepted.Load() }
+
 func (l *Loop) kick() { l.Tasks.Kick() }
 
 func (l *Loop) count(s *poller.Stats) {
@@ -59,10 +64,11 @@ func (l *Loop) count(s *poller.Stats) {
 	s.AcceptPauses += l.acceptPauses.Load()
 	s.Panics += l.Calls.Panics()
 	s.Wakes += l.Tasks.Wakes()
+	s.Busy = append(s.Busy, time.Duration(l.busy.Load()))
 }
 
 // Begin begins a turn in which at most most connects are accepted.
-func (l *Loop) Begin(most int) { l.budget = most }
+func (l *Loop) Begin(most int) { l.budget, l.began = most, time.Now() }
 
 // MayAccept says whether accepting has neither paused nor used up the turn's
 // connects.
@@ -135,6 +141,7 @@ func (l *Loop) RunClosing(release func(poller.ID)) {
 // queue's Sleep.)
 func (l *Loop) EndTurn(now time.Time) time.Duration {
 	asked := l.Calls.OnTurn(now)
+	l.busy.Add(int64(time.Since(l.began)))
 	switch {
 	case len(l.resumed) > 0 || len(l.closing) > 0:
 		return 0
