@@ -29,13 +29,15 @@ type commands struct {
 	Version ops.VersionCmd `cmd:"" help:"Print the version."`
 }
 
-func main() {
-	os.Exit(ops.App{
+func main() { os.Exit(app().Main(os.Args[1:])) }
+
+func app() ops.App {
+	return ops.App{
 		Name: "oort",
 		Description: "A long-connection gateway: clients keep one TCP or WebSocket link, " +
 			"and pushes reach them by device, user, room, or all at once.",
 		Grammar:   new(commands),
 		Fallback:  "serve",
 		EnvPrefix: "OORT_",
-	}.Main(os.Args[1:]))
+	}
 }

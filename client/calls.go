@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -24,10 +25,19 @@ func (c *Client) Heartbeat(ctx context.Context) (online int, err error) {
 
 // ChangeRoom leaves the link's room and enters room ("type://id"; empty: none).
 // From the moment that it returns, pushes of the new room arrive and of the old
-// do not.
+// do not. With ErrRoomDenied the link stays in its room.
 func (c *Client) ChangeRoom(ctx context.Context, room string) error {
-	_, err := c.call(ctx, frame.OpChangeRoom, []byte(room))
-	return err
+	body, err := c.call(ctx, frame.OpChangeRoom, []byte(room))
+	if err != nil || len(body) == 0 {
+		return err
+	}
+	var refused struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &refused) == nil && refused.Error != "" {
+		return fmt.Errorf("%w: %.100q: %.100s", ErrRoomDenied, room, refused.Error)
+	}
+	return nil
 }
 
 // AddAccepts adds ops to those that the link wants.

@@ -212,6 +212,47 @@ func TestWrongReplyOp(t *testing.T) {
 	}
 }
 
+// A room that is denied is an error of its own, and the session stays in its
+// room; an answer of another server than ours is none.
+func TestRoomDenied(t *testing.T) {
+	both(t, func(t *testing.T, scheme string) {
+		addr := serve(t, scheme, func(p *peer) {
+			p.welcome()
+			for {
+				f, err := p.recv()
+				if err != nil {
+					return
+				}
+				body := ""
+				if string(f.Body) == "vip://1" {
+					body = `{"error":"denied"}`
+				}
+				p.send(mk(f.Op+1, f.Seq, body))
+			}
+		})
+		s := &client.Session{Options: client.Options{Addr: addr, Room: "live://1", Heartbeat: -1}, Backoff: quick()}
+		up, done := make(chan struct{}), make(chan error, 1)
+		s.OnConnect = func(*client.Client) { close(up) }
+		ctx, stop := context.WithCancel(within(t))
+		go func() { done <- s.Run(ctx, func(client.Message) error { return nil }) }()
+		<-up
+		for _, step := range []struct {
+			room, now string
+			err       error
+		}{
+			{"vip://1", "live://1", client.ErrRoomDenied},
+			{"live://2", "live://2", nil},
+			{"vip://1", "live://2", client.ErrRoomDenied},
+		} {
+			if err := s.ChangeRoom(ctx, step.room); !errors.Is(err, step.err) || s.Room() != step.now {
+				t.Errorf("to %s: %v, in %s; want %v, %s", step.room, err, s.Room(), step.err, step.now)
+			}
+		}
+		stop()
+		<-done
+	})
+}
+
 const drain = `{"code":3005,"reason":"draining","retry_ms":4200}`
 
 var draining = client.DisconnectError{Code: client.CodeDraining, Reason: "draining", Retry: 4200 * time.Millisecond}

@@ -15,6 +15,10 @@ var (
 	ErrProtocol = errors.New("client: protocol broken by the server")
 )
 
+// ErrRoomDenied: the link may not enter that room; its token says which it may.
+// Comes wrapped with the room.
+var ErrRoomDenied = errors.New("client: room denied")
+
 // Errors that end a link.
 var (
 	// ErrClosed: Close was called.

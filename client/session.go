@@ -178,16 +178,26 @@ func (s *Session) roomLocked() string {
 }
 
 // ChangeRoom changes the room of this link and of those that follow. While
-// there is no link it is remembered.
+// there is no link it is remembered. With ErrRoomDenied the room stays what it
+// was.
 func (s *Session) ChangeRoom(ctx context.Context, room string) error {
 	s.mu.Lock()
+	moved, old := s.moved, s.room
 	s.moved, s.room = true, room
 	c := s.link
 	s.mu.Unlock()
 	if c == nil {
 		return nil
 	}
-	return c.ChangeRoom(ctx, room)
+	err := c.ChangeRoom(ctx, room)
+	if errors.Is(err, ErrRoomDenied) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.room == room { // else it was changed again meanwhile
+			s.moved, s.room = moved, old
+		}
+	}
+	return err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

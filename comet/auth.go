@@ -89,7 +89,7 @@ func (b *bucket) welcome(r *record, c *Connected) {
 	if !c.AcceptsAll {
 		accepts = room.AcceptsOf(c.Accepts)
 	}
-	r.set = b.sets.Intern(accepts)
+	r.set, r.may = b.sets.Intern(accepts), b.permits.intern(c.Rooms)
 	if !b.enter(r, c) {
 		return
 	}

@@ -28,6 +28,7 @@ type bucket struct {
 	wheel    *wheel.Wheel
 	parts    link.Parts
 	sets     *room.Sets
+	permits  permits
 	rooms    *room.Table
 	outs     map[uint32]*outbox
 	boxed    int                  // bytes in outs
@@ -57,6 +58,7 @@ func newBucket(s *Server, l poller.Loop) *bucket {
 		s: s, loop: l, m: s.meters[l.Index()],
 		wheel: wheel.New(s.start), sets: room.NewSets(), outs: map[uint32]*outbox{}, origins: map[uint32]string{},
 		asking:   map[uint64]struct{}{},
+		permits:  newPermits(),
 		longKeys: map[uint32]ident.Key{},
 		rng:      rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}
@@ -235,7 +237,8 @@ func (b *bucket) withdraw(r *record, why Reason) {
 		b.leaveRoom(r, name, ledger.Closed)
 	}
 	b.sets.Release(r.set)
-	r.set = 0
+	b.permits.release(r.may)
+	r.set, r.may = 0, 0
 	if r.counted {
 		b.s.sources.leave(r.addr())
 		r.counted = false

@@ -94,7 +94,7 @@ func Open(cfg Config, logic Logic) (*Server, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	s.pump = newPump(logic, cfg.Times.Sessions, &s.forgotten, s.over)
+	s.pump = newPump(logic, cfg.Door, cfg.Times.Sessions, &s.forgotten, s.over)
 	s.messages = messages{
 		logic: logic, timeout: cfg.Times.Sessions, log: cfg.Log, ctx: ctx, over: s.over,
 		slots: make(chan struct{}, cfg.Limits.Messages),

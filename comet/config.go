@@ -35,6 +35,10 @@ type Config struct {
 	Origins       []string
 	RequireOrigin bool
 
+	// Door turns links away before logic is asked. Nil means that logic judges
+	// all.
+	Door Door
+
 	Limits Limits
 	Times  Times
 

@@ -68,6 +68,8 @@ type authBody struct {
 	Room     string   `json:"room_id"`
 	Accepts  []uint32 `json:"accepts"`
 	Platform string   `json:"platform"`
+	// Rooms that it may join, as a token would say.
+	Rooms ident.Permission `json:"rooms"`
 }
 
 func (l *tableLogic) Sessions(ctx context.Context, connects []Connect, gone []Disconnect) ([]Connected, error) {
@@ -115,7 +117,7 @@ func (l *tableLogic) connectLocked(c Connect) Connected {
 	}
 	l.epoch = max(l.epoch, c.SeenEpoch) + 1
 	l.sessions[ident.Key(a.Key)], l.epochs[ident.Key(a.Key)], l.mids[ident.Key(a.Key)] = c, l.epoch, a.Mid
-	return Connected{Mid: a.Mid, Key: ident.Key(a.Key), Room: ident.Room(a.Room), Accepts: a.Accepts, AcceptsAll: a.Accepts == nil, Epoch: l.epoch, Platform: a.Platform}
+	return Connected{Mid: a.Mid, Key: ident.Key(a.Key), Room: ident.Room(a.Room), Accepts: a.Accepts, AcceptsAll: a.Accepts == nil, Epoch: l.epoch, Platform: a.Platform, Rooms: a.Rooms}
 }
 
 // pause lets connects wait until the channel is closed.
@@ -293,6 +295,11 @@ func openWith(t testing.TB, engine string, l *tableLogic, mend func(*Config)) *r
 		}
 		if n := s.rooms.Load(); n != 0 {
 			t.Errorf("%d rooms left behind", n)
+		}
+		for _, b := range s.buckets {
+			if n := b.permits.table.Len(); n != 0 {
+				t.Errorf("%d permissions left behind", n)
+			}
 		}
 	})
 	return r

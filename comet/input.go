@@ -208,7 +208,8 @@ func (b *bucket) heartbeat(r *record, seq uint32) {
 	b.answer(r, frame.OpHeartbeatReply, seq, body[:])
 }
 
-// changeRoom leaves the room and joins another; an empty body only leaves.
+// changeRoom leaves the room and joins another; an empty body only leaves. A
+// link that may not join the other stays where it is.
 func (b *bucket) changeRoom(r *record, f *frame.Frame) {
 	name := ident.Room("")
 	if len(f.Body) > 0 {
@@ -217,6 +218,11 @@ func (b *bucket) changeRoom(r *record, f *frame.Frame) {
 			b.end(r, ReasonBadRoom)
 			return
 		}
+	}
+	if !b.permits.of(r.may).Allows(name) {
+		b.m.forbidden.Add(1)
+		b.answer(r, frame.OpChangeRoomReply, f.Seq, forbiddenRoom)
+		return
 	}
 	if old := b.rooms.In(r.id); old != name {
 		if old != "" {
@@ -231,6 +237,10 @@ func (b *bucket) changeRoom(r *record, f *frame.Frame) {
 	}
 	b.answer(r, frame.OpChangeRoomReply, f.Seq, nil)
 }
+
+// forbiddenRoom is the body of a reply to a change of room that the link's
+// credentials do not permit (docs/protocol.md).
+var forbiddenRoom = []byte(`{"error":"denied"}`)
 
 func (b *bucket) changeAccepts(r *record, f *frame.Frame) {
 	ops, ok := parseOps(f.Body, b.s.cfg.Limits.Accepts)

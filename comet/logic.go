@@ -37,6 +37,15 @@ type Connect struct {
 	SeenEpoch uint64 // the highest epoch that this comet knows of
 }
 
+// Door looks at what links show before logic does, so that what logic would
+// refuse costs logic nothing. comet/door implements it. It is asked from several
+// goroutines at once, none of them a loop's.
+type Door interface {
+	// Refuse judges one connect. If refused is true, c is the answer, as logic
+	// would have given it; otherwise logic is asked.
+	Refuse(c *Connect) (answer Connected, refused bool)
+}
+
 // Status of a connect.
 type Status uint8
 
@@ -60,6 +69,9 @@ type Connected struct {
 	Heartbeat  time.Duration // promised to the client; 0: the comet's own
 	Retry      time.Duration // advice if the status is not OK
 	Platform   string        // of the device; "": unknown
+	// Rooms that the link may join, now and later; Room is one of them. Nil
+	// means any.
+	Rooms ident.Permission
 }
 
 // Disconnect gives the session of one link back.

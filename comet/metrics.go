@@ -14,17 +14,18 @@ import (
 // meters are one loop's counters. Only the loop writes them, so an add meets no
 // other core; anybody may read.
 type meters struct {
-	opened  atomic.Uint64
-	live    atomic.Int64
-	closed  [reasonCount]atomic.Uint64
-	ends    [ledger.Outcomes][ledger.Lanes]atomic.Uint64 // messages x links
-	refused [StatusUnavailable + 1]atomic.Uint64
-	roster  [roster.Buckets]atomic.Uint64 // digests of the links that are live
-	took    [ledger.TimeBuckets]atomic.Uint64
-	tookSum atomic.Uint64 // microseconds
-	blocks  atomic.Uint64
-	writes  atomic.Uint64
-	_       [64]byte // the next loop's are on another line
+	opened    atomic.Uint64
+	live      atomic.Int64
+	closed    [reasonCount]atomic.Uint64
+	ends      [ledger.Outcomes][ledger.Lanes]atomic.Uint64 // messages x links
+	refused   [StatusUnavailable + 1]atomic.Uint64
+	forbidden atomic.Uint64                 // changes of room that credentials do not permit
+	roster    [roster.Buckets]atomic.Uint64 // digests of the links that are live
+	took      [ledger.TimeBuckets]atomic.Uint64
+	tookSum   atomic.Uint64 // microseconds
+	blocks    atomic.Uint64
+	writes    atomic.Uint64
+	_         [64]byte // the next loop's are on another line
 }
 
 func (m *meters) addRooms(now, before *room.Stats) {
@@ -102,22 +103,23 @@ func (s *Server) Ledger() map[string]uint64 {
 }
 
 var (
-	descLinks    = prometheus.NewDesc("oort_comet_links", "Links open now, by state.", []string{"state"}, nil)
-	descRooms    = prometheus.NewDesc("oort_comet_rooms", "Rooms with members now.", nil, nil)
-	descOpened   = prometheus.NewDesc("oort_comet_opened_total", "Links accepted.", nil, nil)
-	descClosed   = prometheus.NewDesc("oort_comet_closed_total", "Links ended, by reason.", []string{"reason"}, nil)
-	descMessages = prometheus.NewDesc("oort_comet_messages_total", "Messages x links, by how they ended.", []string{"outcome", "lane"}, nil)
-	descRefused  = prometheus.NewDesc("oort_comet_auth_refused_total", "Authentications refused, by status.", []string{"status"}, nil)
-	descBlocks   = prometheus.NewDesc("oort_comet_blocks_total", "Blocks sealed: one a room, cohort and flush.", nil, nil)
-	descWrites   = prometheus.NewDesc("oort_comet_writes_total", "Writes of pushes to links, each of one message or of several.", nil, nil)
-	descPushes   = prometheus.NewDesc("oort_comet_pushes_total", "Records from jobs, by what became of them.", []string{"outcome"}, nil)
-	descTook     = prometheus.NewDesc("oort_comet_delivery_seconds", "Deliveries of messages to links, by the time from acceptance by logic to the write.", nil, nil)
-	descBusy     = prometheus.NewDesc("oort_comet_loop_busy_seconds_total", "Time that a loop did not wait; absent with engines that cannot tell.", []string{"loop"}, nil)
-	descEngine   = prometheus.NewDesc("oort_comet_engine_total", "What the I/O engine counted.", []string{"what"}, nil)
-	descRenew    = prometheus.NewDesc("oort_comet_renew_failed_total", "Renewals of the lease that failed.", nil, nil)
-	descForgot   = prometheus.NewDesc("oort_comet_disconnects_forgotten_total", "Disconnects given up because logic was away too long.", nil, nil)
-	descMended   = prometheus.NewDesc("oort_comet_mended_total", "What comparing with the stored sessions found here.", []string{"what"}, nil)
-	descLease    = prometheus.NewDesc("oort_comet_lease_held", "1 while the lease is valid.", nil, nil)
+	descLinks     = prometheus.NewDesc("oort_comet_links", "Links open now, by state.", []string{"state"}, nil)
+	descRooms     = prometheus.NewDesc("oort_comet_rooms", "Rooms with members now.", nil, nil)
+	descOpened    = prometheus.NewDesc("oort_comet_opened_total", "Links accepted.", nil, nil)
+	descClosed    = prometheus.NewDesc("oort_comet_closed_total", "Links ended, by reason.", []string{"reason"}, nil)
+	descMessages  = prometheus.NewDesc("oort_comet_messages_total", "Messages x links, by how they ended.", []string{"outcome", "lane"}, nil)
+	descRefused   = prometheus.NewDesc("oort_comet_auth_refused_total", "Authentications refused, by status.", []string{"status"}, nil)
+	descForbidden = prometheus.NewDesc("oort_comet_room_changes_denied_total", "Changes of room (op 12) that a link's credentials do not permit.", nil, nil)
+	descBlocks    = prometheus.NewDesc("oort_comet_blocks_total", "Blocks sealed: one a room, cohort and flush.", nil, nil)
+	descWrites    = prometheus.NewDesc("oort_comet_writes_total", "Writes of pushes to links, each of one message or of several.", nil, nil)
+	descPushes    = prometheus.NewDesc("oort_comet_pushes_total", "Records from jobs, by what became of them.", []string{"outcome"}, nil)
+	descTook      = prometheus.NewDesc("oort_comet_delivery_seconds", "Deliveries of messages to links, by the time from acceptance by logic to the write.", nil, nil)
+	descBusy      = prometheus.NewDesc("oort_comet_loop_busy_seconds_total", "Time that a loop did not wait; absent with engines that cannot tell.", []string{"loop"}, nil)
+	descEngine    = prometheus.NewDesc("oort_comet_engine_total", "What the I/O engine counted.", []string{"what"}, nil)
+	descRenew     = prometheus.NewDesc("oort_comet_renew_failed_total", "Renewals of the lease that failed.", nil, nil)
+	descForgot    = prometheus.NewDesc("oort_comet_disconnects_forgotten_total", "Disconnects given up because logic was away too long.", nil, nil)
+	descMended    = prometheus.NewDesc("oort_comet_mended_total", "What comparing with the stored sessions found here.", []string{"what"}, nil)
+	descLease     = prometheus.NewDesc("oort_comet_lease_held", "1 while the lease is valid.", nil, nil)
 )
 
 // Describe is of prometheus.Collector.
@@ -132,13 +134,14 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	var live int64
-	var blocks, writes uint64
+	var blocks, writes, forbidden uint64
 	var closed [reasonCount]uint64
 	var refused [StatusUnavailable + 1]uint64
 	for _, m := range s.meters {
 		live += m.live.Load()
 		blocks += m.blocks.Load()
 		writes += m.writes.Load()
+		forbidden += m.forbidden.Load()
 		for i := range closed {
 			closed[i] += m.closed[i].Load()
 		}
@@ -163,6 +166,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 			count(descRefused, refused[i], name)
 		}
 	}
+	count(descForbidden, forbidden)
 	count(descBlocks, blocks)
 	count(descWrites, writes)
 	count(descPushes, s.applied.Load(), "applied")

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type request struct {
 // its exchange fails or it has waited too long for one.
 type pump struct {
 	logic   Logic
+	door    Door            // nil: none
 	timeout time.Duration   // of an exchange, and of waiting for one
 	lost    *atomic.Uint64  // disconnects forgotten
 	over    <-chan struct{} // closed when the loops have ended
@@ -60,8 +62,8 @@ type pump struct {
 	ended    bool             // guarded by mu
 }
 
-func newPump(l Logic, timeout time.Duration, lost *atomic.Uint64, over <-chan struct{}) *pump {
-	p := &pump{logic: l, timeout: timeout, lost: lost, over: over}
+func newPump(l Logic, door Door, timeout time.Duration, lost *atomic.Uint64, over <-chan struct{}) *pump {
+	p := &pump{logic: l, door: door, timeout: timeout, lost: lost, over: over}
 	p.more = sync.NewCond(&p.mu)
 	return p
 }
@@ -186,17 +188,36 @@ func (p *pump) connectsLocked() bool {
 func (p *pump) run(ctx context.Context) {
 	var b batch
 	for p.take(&b) {
-		p.exchange(ctx, &b)
-		p.answered(&b)
+		busy := len(b.requests) > 0
+		p.screen(&b)
+		if len(b.requests)+len(b.gone) > 0 {
+			p.exchange(ctx, &b)
+		}
+		if busy {
+			p.answered()
+		}
 		b.clear()
 	}
 }
 
-// answered makes way for the next exchange.
-func (p *pump) answered(b *batch) {
-	if len(b.requests) == 0 {
+// screen answers the connects that the door turns away and takes them out. It
+// is here and not in the loops, since checking a signature takes as long as tens
+// of writes.
+func (p *pump) screen(b *batch) {
+	if p.door == nil {
 		return
 	}
+	b.requests = slices.DeleteFunc(b.requests, func(r request) bool {
+		c, refused := p.door.Refuse(&r.Connect)
+		if refused {
+			p.answer(r, &c)
+		}
+		return refused
+	})
+}
+
+// answered makes way for the next exchange.
+func (p *pump) answered() {
 	p.mu.Lock()
 	p.busy--
 	p.mu.Unlock()

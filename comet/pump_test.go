@@ -31,7 +31,7 @@ func (deafLoop) Post(poller.Task) bool { return true }
 func openHeld(t *testing.T) (*pump, *heldLogic) {
 	l := &heldLogic{asked: make(chan int), answer: make(chan bool)}
 	over := make(chan struct{})
-	p := newPump(l, time.Minute, new(atomic.Uint64), over)
+	p := newPump(l, nil, time.Minute, new(atomic.Uint64), over)
 	ended := make(chan bool, pumpWorkers)
 	for range pumpWorkers {
 		go func() { p.run(t.Context()); ended <- true }()

@@ -52,6 +52,7 @@ type record struct {
 	heard     uint32 // last frame; up to then tokens have been refilled
 	stuck     uint32 // since when stalled without progress
 	heartbeat uint32 // how long it may be silent
+	may       permit // which rooms it may join
 
 	number uint64 // of the link, never used twice by this incarnation
 	epoch  uint64

@@ -1,7 +1,7 @@
 // app.js: the live-room page. It joins a room by oort.js, shows what arrives,
 // and speaks through the push API of the server that it came from.
 
-import { Oort } from "./oort.js";
+import { Oort, RoomDenied } from "./oort.js";
 import { Feed } from "./feed.js";
 import { Meter, readable } from "./meter.js";
 
@@ -94,7 +94,9 @@ async function enter(next) {
   try {
     await link.changeRoom(room);
     await link.heartbeat();
-  } catch { /* the end of the link is told by its event */ }
+  } catch (error) { // the end of the link is told by its event
+    if (error instanceof RoomDenied) notice(error.message);
+  }
 }
 
 const STATES = { connecting: "connecting", open: "live", waiting: "reconnecting", closed: "not connected" };

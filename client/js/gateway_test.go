@@ -139,6 +139,10 @@ func (g *gateway) answer(c *websocket.Conn, f frame.Frame) []byte {
 		}
 		body = bytes.ToUpper(f.Body)
 	case frame.OpChangeRoom:
+		if strings.HasPrefix(string(f.Body), "vip://") {
+			body = []byte(`{"error":"denied"}`)
+			break
+		}
 		g.links[c] = string(f.Body)
 	}
 	if f.Op != frame.OpAuth && f.Op != frame.OpHeartbeat {

@@ -89,6 +89,15 @@ export class Disconnect extends Error {
   }
 }
 
+// RoomDenied: the link may not enter that room.
+export class RoomDenied extends Error {
+  constructor(room) {
+    super(`not permitted to enter ${room}`);
+    this.name = "RoomDenied";
+    this.room = room;
+  }
+}
+
 // Oort is one link that comes back by itself. Options:
 //
 //   addr       "ws://host:3102/sub", or a function that returns such addresses
@@ -155,10 +164,16 @@ export class Oort extends EventTarget {
   }
 
   // changeRoom resolves when pushes of the new room arrive and of the old do
-  // not. Without a link the room is that of the next one.
+  // not. Without a link the room is that of the next one. It rejects with
+  // RoomDenied, and the room stays what it was, if the token does not permit it.
   async changeRoom(room) {
+    const old = this.#options.room;
     this.#options.room = room;
-    if (this.#state === "open") await this.#call(Op.changeRoom, room);
+    if (this.#state !== "open") return;
+    const { body } = await this.#call(Op.changeRoom, room);
+    if (body.length === 0) return;
+    if (this.#options.room === room) this.#options.room = old;
+    throw new RoomDenied(room);
   }
   async addAccepts(...ops) { await this.#call(Op.addAccepts, ops.join(",")); }
   async removeAccepts(...ops) { await this.#call(Op.removeAccepts, ops.join(",")); }

@@ -154,6 +154,11 @@ func testCalls(t *testing.T, b *browser.Browser) {
 	if got := g.requests(); got != "4 hi, 12 live://2, 14 1000,18, 16 18" {
 		t.Errorf("requests %s", got)
 	}
+	got = nil
+	p.Eval(`(async () => { const c = link.changeRoom("vip://1"); return [await c.catch(e => e.name), link.room]; })()`, &got)
+	if fmt.Sprint(got) != "[RoomDenied live://2]" {
+		t.Errorf("a room that is denied: %v", got)
+	}
 	// A call under way fails with the link.
 	got = nil
 	p.Eval(`(async () => { const c = link.send("hang"); return [await c.catch(e => e.name)]; })()`, &got)

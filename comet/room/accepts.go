@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/oortim/oort/comet/intern"
 	"github.com/oortim/oort/proto/frame"
 )
 
@@ -75,22 +76,10 @@ type SetID uint32
 
 // Sets interns the Accepts of one loop's links: links that want the same hold
 // the same number and fall into one cohort. Owned by one loop.
-type Sets struct {
-	byPrint map[string]SetID
-	sets    []interned
-	free    []SetID
-}
-
-type interned struct {
-	Accepts
-	print string
-	refs  int
-}
+type Sets struct{ table *intern.Table[Accepts] }
 
 // NewSets has only Everything.
-func NewSets() *Sets {
-	return &Sets{byPrint: map[string]SetID{}, sets: []interned{{Accepts: Everything, refs: 1}}}
-}
+func NewSets() *Sets { return &Sets{intern.New(Everything)} }
 
 // Intern returns the number of a and takes a reference, to be given back by
 // Release.
@@ -98,40 +87,11 @@ func (s *Sets) Intern(a Accepts) SetID {
 	if a.all && !a.gap && len(a.ops) == 0 {
 		return 0
 	}
-	print := a.fingerprint()
-	id, ok := s.byPrint[print]
-	if !ok {
-		id = s.slot()
-		s.sets[id] = interned{Accepts: a, print: print}
-		s.byPrint[print] = id
-	}
-	s.sets[id].refs++
-	return id
-}
-
-func (s *Sets) slot() SetID {
-	if n := len(s.free); n > 0 {
-		id := s.free[n-1]
-		s.free = s.free[:n-1]
-		return id
-	}
-	s.sets = append(s.sets, interned{})
-	return SetID(len(s.sets) - 1)
+	return SetID(s.table.Add(a.fingerprint(), a))
 }
 
 // Release gives one reference back.
-func (s *Sets) Release(id SetID) {
-	if id == 0 {
-		return
-	}
-	if set := &s.sets[id]; set.refs > 1 {
-		set.refs--
-		return
-	}
-	delete(s.byPrint, s.sets[id].print)
-	s.sets[id] = interned{}
-	s.free = append(s.free, id)
-}
+func (s *Sets) Release(id SetID) { s.table.Release(uint32(id)) }
 
 // At returns the set; valid until the next Intern or Release.
-func (s *Sets) At(id SetID) *Accepts { return &s.sets[id].Accepts }
+func (s *Sets) At(id SetID) *Accepts { return s.table.At(uint32(id)) }

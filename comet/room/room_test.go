@@ -220,7 +220,7 @@ func (w *world) end() error {
 			return fmt.Errorf("room %s is left", r.name)
 		}
 	}
-	if n := len(w.sets.byPrint); n != 0 {
+	if n := w.sets.table.Len(); n != 0 {
 		return fmt.Errorf("%d sets are left", n)
 	}
 	return nil

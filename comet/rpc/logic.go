@@ -43,7 +43,7 @@ func NewLogic(cc grpc.ClientConnInterface, advert Advert) *Logic {
 	if advert.Weight == 0 {
 		advert.Weight = 1
 	}
-	return &Logic{client: client, advert: advert, sessions: newSessions(client)}
+	return &Logic{client: client, advert: advert, sessions: newSessions(client, string(advert.Server))}
 }
 
 // Close ends the stream of sessions.
@@ -97,7 +97,8 @@ var statuses = map[logicpb.Status]comet.Status{
 
 func connected(c *logicpb.Connected) comet.Connected {
 	status, known := statuses[c.Status]
-	if !known || status == comet.StatusOK && !named(c) {
+	rooms, permitted := permission(c)
+	if !known || status == comet.StatusOK && !(permitted && named(c)) {
 		status = comet.StatusUnavailable
 	}
 	out := comet.Connected{
@@ -105,7 +106,7 @@ func connected(c *logicpb.Connected) comet.Connected {
 		AcceptsAll: c.AcceptsAll, Epoch: c.Epoch,
 		Heartbeat: time.Duration(c.HeartbeatMs) * time.Millisecond,
 		Retry:     time.Duration(c.RetryMs) * time.Millisecond,
-		Platform:  c.Platform,
+		Platform:  c.Platform, Rooms: rooms,
 	}
 	for _, op := range c.Accepts {
 		out.Accepts = append(out.Accepts, uint32(op))
@@ -121,6 +122,23 @@ func named(c *logicpb.Connected) bool {
 	}
 	_, err := ident.ParseRoom(c.Room)
 	return err == nil || c.Room == ""
+}
+
+// permission is which rooms a link may join; ok is false if a pattern is none,
+// or the room is not among them.
+func permission(c *logicpb.Connected) (rooms ident.Permission, ok bool) {
+	if !c.RoomsLimited {
+		return nil, true
+	}
+	rooms = make(ident.Permission, len(c.RoomPatterns)) // not nil: none is not any
+	for i, text := range c.RoomPatterns {
+		pattern, err := ident.ParseRoomPattern(text)
+		if err != nil {
+			return nil, false
+		}
+		rooms[i] = pattern
+	}
+	return rooms, rooms.Allows(ident.Room(c.Room))
 }
 
 // Renew is of comet.Logic.

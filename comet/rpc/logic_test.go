@@ -71,6 +71,8 @@ type logicServer struct {
 	gone     map[uint64]int
 	breaks   int           // streams to break, each after a batch was read
 	hang     chan struct{} // if not nil, nothing is read before it is closed
+	late     chan struct{} // if not nil, answers wait until it is closed
+	goodbyes []*logicpb.Disconnect
 	distort  func(*logicpb.SessionResults)
 	received *logicpb.ReceiveRequest
 	renewed  *logicpb.RenewRequest
@@ -104,6 +106,12 @@ func (s *logicServer) Sessions(stream grpc.BidiStreamingServer[logicpb.SessionBa
 		if err != nil {
 			return err
 		}
+		s.mu.Lock()
+		late := s.late
+		s.mu.Unlock()
+		if late != nil {
+			<-late
+		}
 		if err := stream.Send(reply); err != nil {
 			return err
 		}
@@ -124,6 +132,7 @@ func (s *logicServer) answer(b *logicpb.SessionBatch) (*logicpb.SessionResults, 
 	}
 	for _, d := range b.Disconnects {
 		s.gone[d.Link]++
+		s.goodbyes = append(s.goodbyes, d)
 	}
 	if s.breaks > 0 {
 		s.breaks--

@@ -13,9 +13,11 @@ import (
 
 // sessions carries batches over one stream to logic, several in flight; answers
 // come in the order of the requests. A broken stream is opened anew by the next
-// batch.
+// batch. Logins whose answer comes when nobody waits for it any more are given
+// back: their links were told that logic is away.
 type sessions struct {
 	client logicpb.LogicClient
+	server string
 	ctx    context.Context // of the streams
 	end    context.CancelFunc
 	wg     sync.WaitGroup
@@ -35,8 +37,14 @@ type pipe struct {
 	turn chan struct{}
 
 	mu      sync.Mutex
-	waiting []chan result // guarded by mu
-	err     error         // guarded by mu; set once the pipe is broken
+	waiting []*waiter // guarded by mu
+	err     error     // guarded by mu; set once the pipe is broken
+}
+
+// waiter waits for the answer to one batch.
+type waiter struct {
+	answer chan result // has room for the one
+	left   bool        // guarded by the pipe's mu; nobody takes the answer
 }
 
 type result struct {
@@ -46,9 +54,9 @@ type result struct {
 
 var errBroken = errors.New("comet/rpc: stream of sessions broke")
 
-func newSessions(c logicpb.LogicClient) *sessions {
+func newSessions(c logicpb.LogicClient, server string) *sessions {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &sessions{client: c, ctx: ctx, end: cancel, turn: make(chan struct{}, 1)}
+	return &sessions{client: c, server: server, ctx: ctx, end: cancel, turn: make(chan struct{}, 1)}
 }
 
 func (s *sessions) close() {
@@ -81,16 +89,42 @@ func (s *sessions) once(ctx context.Context, b *logicpb.SessionBatch) (*logicpb.
 	if err != nil {
 		return nil, err
 	}
-	answer, err := p.send(ctx, b)
+	w, err := p.send(ctx, b)
 	if err != nil {
 		return nil, err
 	}
 	select {
-	case r := <-answer:
+	case r := <-w.answer:
 		return r.reply, r.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
+	if r, came := p.leave(w); came {
+		return r.reply, r.err
+	}
+	return nil, ctx.Err()
+}
+
+// giveBackTime bounds the giving back of logins that were answered too late.
+// What remains is a ghost, which comparing with the stored sessions finds.
+const giveBackTime = 30 * time.Second
+
+// giveBack disconnects those that a late answer let in. Called by readers only,
+// for which close waits.
+func (s *sessions) giveBack(late *logicpb.SessionResults) {
+	b := &logicpb.SessionBatch{Server: s.server}
+	for _, c := range late.Connected {
+		if c.Status == logicpb.Status_STATUS_OK {
+			b.Disconnects = append(b.Disconnects, &logicpb.Disconnect{Link: c.Link, Key: c.Key, Mid: c.Mid, Epoch: c.Epoch})
+		}
+	}
+	if len(b.Disconnects) == 0 {
+		return
+	}
+	s.wg.Go(func() {
+		ctx, cancel := context.WithTimeout(s.ctx, giveBackTime)
+		defer cancel()
+		_, _ = s.exchange(ctx, b) // see giveBackTime
+	})
 }
 
 // lock takes the place in turn, unless ctx is over first.
@@ -127,7 +161,7 @@ func (s *sessions) pipe(ctx context.Context) (*pipe, error) {
 	}
 	p := &pipe{stream: stream, cancel: cancel, turn: make(chan struct{}, 1)}
 	s.live = p
-	s.wg.Go(p.read)
+	s.wg.Go(func() { p.read(s.giveBack) })
 	return p, nil
 }
 
@@ -137,14 +171,14 @@ func (p *pipe) broken() bool {
 	return p.err != nil
 }
 
-// send sends one batch; its answer will come through the channel. A stream
-// that takes nothing for as long as ctx allows is ended.
-func (p *pipe) send(ctx context.Context, b *logicpb.SessionBatch) (<-chan result, error) {
+// send sends one batch; its answer will come to the waiter. A stream that takes
+// nothing for as long as ctx allows is ended.
+func (p *pipe) send(ctx context.Context, b *logicpb.SessionBatch) (*waiter, error) {
 	if err := lock(ctx, p.turn); err != nil {
 		return nil, err
 	}
 	defer func() { <-p.turn }()
-	answer, err := p.expect()
+	w, err := p.expect()
 	if err != nil {
 		return nil, err
 	}
@@ -154,37 +188,66 @@ func (p *pipe) send(ctx context.Context, b *logicpb.SessionBatch) (<-chan result
 		p.cancel() // and read fails all who wait
 		return nil, err
 	}
-	return answer, nil
+	return w, nil
 }
 
 // expect makes the place for the answer to what is sent next.
-func (p *pipe) expect() (<-chan result, error) {
+func (p *pipe) expect() (*waiter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return nil, p.err
 	}
-	answer := make(chan result, 1)
-	p.waiting = append(p.waiting, answer)
-	return answer, nil
+	w := &waiter{answer: make(chan result, 1)}
+	p.waiting = append(p.waiting, w)
+	return w, nil
 }
 
-// read hands out answers until the stream breaks.
-func (p *pipe) read() {
+// leave says that nobody waits any more, unless the answer came just now.
+func (p *pipe) leave(w *waiter) (r result, came bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case r = <-w.answer:
+		return r, true
+	default:
+		w.left = true
+		return r, false
+	}
+}
+
+// read hands out answers until the stream breaks, those that nobody waits for
+// to late.
+func (p *pipe) read(late func(*logicpb.SessionResults)) {
 	defer p.cancel()
 	for {
 		reply, err := p.stream.Recv()
-		p.mu.Lock()
-		if err != nil || len(p.waiting) == 0 {
-			p.failLocked(err)
-			p.mu.Unlock()
+		taken, ok := p.deliver(reply, err)
+		switch {
+		case !ok:
 			return
+		case !taken:
+			late(reply)
 		}
-		answer := p.waiting[0]
-		p.waiting = p.waiting[1:]
-		p.mu.Unlock()
-		answer <- result{reply: reply}
 	}
+}
+
+// deliver hands one answer to whoever waits longest; taken is false if nobody
+// does any more, ok is false if the stream has broken.
+func (p *pipe) deliver(reply *logicpb.SessionResults, err error) (taken, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err != nil || len(p.waiting) == 0 {
+		p.failLocked(err)
+		return false, false
+	}
+	w := p.waiting[0]
+	p.waiting = p.waiting[1:]
+	if w.left {
+		return false, true
+	}
+	w.answer <- result{reply: reply}
+	return true, true
 }
 
 func (p *pipe) failLocked(err error) {
@@ -192,8 +255,8 @@ func (p *pipe) failLocked(err error) {
 		err = errBroken
 	}
 	p.err = err
-	for _, answer := range p.waiting {
-		answer <- result{err: err} // buffered: one answer each
+	for _, w := range p.waiting {
+		w.answer <- result{err: err} // has room: one answer each
 	}
 	p.waiting = nil
 }

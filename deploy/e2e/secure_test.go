@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -79,7 +80,7 @@ func startSecure(t *testing.T) *secure {
 		"--auth", "jwt", "--jwt-alg", "EdDSA", "--jwks", jwks)...)...)
 	cometFlags := s.parts("comet")
 	s.comet = rig.StartOort(t, bin, "comet", append(cometFlags, "--name", "c1", "--tcp", "127.0.0.1:0", "--ws", "127.0.0.1:0",
-		"--grpc", "127.0.0.1:0", "--grpc-peers", "job,logic", "--logic", s.logic.Addrs["grpc"])...)
+		"--grpc", "127.0.0.1:0", "--grpc-peers", "job,logic", "--logic", s.logic.Addrs["grpc"], "--jwt-alg", "EdDSA", "--jwks", jwks)...)
 	s.job = rig.StartOort(t, bin, "job", append(s.parts("job"), append(s.kafkaFlags(), "--logic", s.logic.Addrs["grpc"])...)...)
 	for _, o := range []*rig.Oort{s.logic, s.comet, s.job} {
 		o.WaitReady(t)
@@ -203,6 +204,15 @@ func TestSecureCluster(t *testing.T) {
 		other.Close()
 		t.Error("a token for live://* opened game://1")
 	}
+	for _, step := range []struct {
+		room string
+		err  error
+	}{{"game://1", client.ErrRoomDenied}, {"live://2", nil}, {"live://1", nil}} {
+		if err := c.ChangeRoom(t.Context(), step.room); !errors.Is(err, step.err) {
+			t.Errorf("to %s: %v, want %v", step.room, err, step.err)
+		}
+	}
+	testForged(t, s, good)
 	if err := s.kick(pushKey); err == nil || !strings.Contains(err.Error(), "403") {
 		t.Errorf("a pusher's key kicked: %v", err)
 	}
@@ -257,6 +267,37 @@ func (s *secure) kick(key string) error {
 		return fmt.Errorf("status %d", res.StatusCode)
 	}
 	return nil
+}
+
+// testForged: a token whose signature is not that of the login service is
+// refused by the comet, as logic would refuse it, and logic is not asked.
+func testForged(t *testing.T, s *secure, good string) {
+	t.Helper()
+	verdicts := func() (lines []string) {
+		_, body, err := s.logic.Admin("/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(body) {
+			if strings.HasPrefix(line, "oort_logic_auth_total") {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	before := verdicts()
+	forged := good[:len(good)-4] + "AAAA"
+	var refused *client.DisconnectError
+	if _, err := s.dial("f", "live://1", forged, nil); !errors.As(err, &refused) || refused.Code != client.CodeAuthDenied {
+		t.Errorf("a forged token: %v", err)
+	}
+	if after := verdicts(); len(before) == 0 || !slices.Equal(before, after) {
+		t.Errorf("logic was asked: %q, before %q", after, before)
+	}
+	if _, body, _ := s.comet.Admin("/metrics"); !strings.Contains(body, `oort_comet_door_total{verdict="denied"} 1`) ||
+		!strings.Contains(body, `oort_comet_auth_refused_total{status="denied"} 2`) {
+		t.Error("the comet did not count the refusal")
+	}
 }
 
 // testStrangers: a comet of another authority, one in plaintext and one whose

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -138,11 +139,19 @@ func (a *Admin) routes(log *slog.Logger, level *slog.LevelVar) http.Handler {
 	mux.HandleFunc("GET /debug/loglevel", showLevel(level))
 	mux.HandleFunc("PUT /debug/loglevel", setLevel(log, level))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/cmdline", showProgram)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	return mux
+}
+
+// showProgram is in place of pprof's cmdline, which prints the arguments and with
+// them a password that somebody gave there. Tools take only the name from it.
+func showProgram(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	fmt.Fprint(w, os.Args[0])
 }
 
 // onlyLocalHost refuses requests whose Host is a name: a page of some site

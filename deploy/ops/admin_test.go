@@ -64,6 +64,9 @@ func TestAdminServes(t *testing.T) {
 			t.Errorf("%s: %d %.200q; want %q", path, status, body, want)
 		}
 	}
+	if _, body := ask(t, "GET", "http://"+a.Addr().String()+"/debug/pprof/cmdline", "", ""); strings.Contains(body, "-test.") {
+		t.Errorf("cmdline shows arguments, which may hold a password: %q", body)
+	}
 	_, metrics := ask(t, "GET", "http://"+a.Addr().String()+"/metrics", "", "")
 	for _, want := range []string{"process_open_fds", "go_goroutines"} {
 		if !strings.Contains(metrics, want) {

@@ -163,6 +163,7 @@ type Comet struct {
 	ops.AdminFlags
 	CometFlags
 	GRPCListenFlags
+	DoorFlags
 	TraceFlags
 	Name         string   `help:"Name of this comet, unique in the cluster, kept over restarts. Default: the host's."`
 	GRPC         string   `name:"grpc" default:"127.0.0.1:3109" placeholder:"HOST:PORT" help:"Where jobs reach this comet."`
@@ -178,6 +179,7 @@ type Comet struct {
 func (*Comet) Examples() string {
 	return `
 oort comet --name c1 --tcp 0.0.0.0:3101 --ws 0.0.0.0:3102 --grpc 10.0.0.5:3109 --logic 10.0.0.1:3119,10.0.0.2:3119 --grpc-cert /etc/oort/comet.pem --grpc-key /etc/oort/comet.key --grpc-ca /etc/oort/ca.pem
+oort comet --name c1 --jwks https://login.example.com/keys --jwt-alg ES256 --jwt-audience oort     # turn bad tokens away without asking logic
 OORT_ENGINE=std oort comet --name c2`
 }
 
@@ -205,6 +207,9 @@ func (c *Comet) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	}
 	rpc, err := b.serveRPC(c.GRPC, ways.in)
 	if err != nil {
+		return err
+	}
+	if cfg.Door, err = b.openDoor(ctx, &c.DoorFlags); err != nil {
 		return err
 	}
 	toLogic, err := ways.dial(c.Logic...)

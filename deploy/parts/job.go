@@ -63,10 +63,8 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 	if err != nil {
 		return err
 	}
-	first, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
 	name := jobName(c.Name)
-	_, err = b.openJob(first, jobConfig{
+	_, err = b.openJob(ctx, jobConfig{
 		name: name,
 		produce: produce.Config{
 			Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl, Topic: c.Topic, Ledger: c.ledger(c.Topic),
@@ -110,11 +108,19 @@ type jobConfig struct {
 // openJob starts a job. At the end it waits for what is under way and commits.
 func (b *base) openJob(ctx context.Context, c jobConfig) (*job.Job, error) {
 	c.consume.Log, c.consume.Metrics, c.consume.Tracer = b.log, b.admin.Registry(), b.tracer
-	source, err := consume.Open(ctx, c.consume)
+	var source *consume.Kafka
+	err := b.reach(ctx, "kafka", func(ctx context.Context) (err error) {
+		source, err = consume.Open(ctx, c.consume)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	producer, err := produce.Open(ctx, c.produce)
+	var producer *produce.Kafka
+	err = b.reach(ctx, "kafka", func(ctx context.Context) (err error) {
+		producer, err = produce.Open(ctx, c.produce)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -53,9 +53,6 @@ oort logic --grpc 10.0.0.1:3119 --grpc-cert /etc/oort/logic.pem --grpc-key /etc/
 OORT_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
 }
 
-// startTime bounds the first contact with Redis and Kafka.
-const startTime = 10 * time.Second
-
 // Run runs logic until ctx is over.
 func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, out io.Writer) error {
 	if a := beyond([]string{c.GRPC}); a != "" && c.open() {
@@ -78,8 +75,6 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	first, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
 	redis, err := c.RedisFlags.config(b.telling())
 	if err != nil {
 		return err
@@ -89,20 +84,18 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	sessions, err := session.OpenRedis(first, redis)
+	sessions, err := b.openSessions(ctx, redis)
 	if err != nil {
 		return err
 	}
-	b.opened.add("redis", func(context.Context) error { sessions.Close(); return nil })
-	b.admin.Check("redis", sessions.Ready)
-	publisher, err := b.openPublisher(first, publish.Config{
+	publisher, err := b.openPublisher(ctx, publish.Config{
 		Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
 		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication, Group: c.Group, MaxLag: c.MaxLag,
 	})
 	if err != nil {
 		return err
 	}
-	svc, err := b.openLogic(&c.LogicFlags, logic.Config{
+	svc, err := b.openLogic(ctx, &c.LogicFlags, logic.Config{
 		Sessions: sessions, Registry: sessions, Publisher: publisher, Lease: c.Lease, Asker: b.openAsker(ways.dialComet),
 	})
 	if err != nil {
@@ -118,9 +111,25 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	return b.wait(ctx)
 }
 
-func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (logic.Publisher, error) {
+func (b *base) openSessions(ctx context.Context, cfg session.RedisConfig) (r *session.Redis, err error) {
+	err = b.reach(ctx, "redis", func(ctx context.Context) error {
+		r, err = session.OpenRedis(ctx, cfg)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.opened.add("redis", func(context.Context) error { r.Close(); return nil })
+	b.admin.Check("redis", r.Ready)
+	return r, nil
+}
+
+func (b *base) openPublisher(ctx context.Context, cfg publish.Config) (p *publish.Kafka, err error) {
 	cfg.Metrics, cfg.Tracer = b.admin.Registry(), b.tracer
-	p, err := publish.OpenKafka(ctx, cfg)
+	err = b.reach(ctx, "kafka", func(ctx context.Context) error {
+		p, err = publish.OpenKafka(ctx, cfg)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +146,8 @@ func (b *base) openAsker(dial ask.Dial) logic.Asker {
 }
 
 // openLogic starts logic over what cfg names.
-func (b *base) openLogic(f *LogicFlags, cfg logic.Config) (*logic.Service, error) {
-	door, err := b.openAuth(&f.AuthFlags)
+func (b *base) openLogic(ctx context.Context, f *LogicFlags, cfg logic.Config) (*logic.Service, error) {
+	door, err := b.openAuth(ctx, &f.AuthFlags)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -55,6 +56,9 @@ type base struct {
 	out    io.Writer
 	opened closers
 	failed chan error // a part that ended by itself
+
+	started  atomic.Bool   // ready has been called
+	patience time.Duration // of reach
 }
 
 func openBase(flags ops.AdminFlags, log *slog.Logger, level *slog.LevelVar, out io.Writer) (*base, error) {
@@ -62,9 +66,21 @@ func openBase(flags ops.AdminFlags, log *slog.Logger, level *slog.LevelVar, out 
 	if err != nil {
 		return nil, err
 	}
-	b := &base{log: log, admin: admin, out: out, opened: closers{log: log}, failed: make(chan error, 8)}
+	b := &base{
+		log: log, admin: admin, out: out, opened: closers{log: log}, failed: make(chan error, 8), patience: startTime,
+	}
 	b.opened.add("admin", admin.Close)
+	admin.Check("started", b.hasStarted)
 	return b, nil
+}
+
+// hasStarted is a check of its own, because the others come with what they are
+// about: before that they are not there to fail.
+func (b *base) hasStarted(context.Context) error {
+	if b.started.Load() {
+		return nil
+	}
+	return errStarting
 }
 
 // wait returns when the process is told to stop or a part has failed.
@@ -98,9 +114,10 @@ func (b *base) until(ctx context.Context, ready func(context.Context) error) (ok
 	return true, nil
 }
 
-// ready prints the line that scripts and tests wait for: where everything
-// listens.
+// ready says that the process has started: to /readyz, and by the line that
+// scripts and tests wait for, with where everything listens.
 func (b *base) ready(pairs ...string) {
+	b.started.Store(true)
 	var line strings.Builder
 	line.WriteString("ready")
 	if a := b.admin.Addr(); a != nil {
@@ -145,5 +162,7 @@ func checkAddrs(flag string, addrs ...string) error {
 	}
 	return nil
 }
+
+var errStarting = errors.New("still starting")
 
 var errEnded = errors.New("ended by itself")

@@ -26,7 +26,7 @@ type RedisFlags struct {
 }
 
 func (f *RedisFlags) config(to telling) (cfg session.RedisConfig, err error) {
-	cfg = session.RedisConfig{Addrs: some(f.Redis), DB: f.RedisDB, Master: f.RedisSentinel, Log: to.log}
+	cfg = session.RedisConfig{Addrs: some(f.Redis), DB: f.RedisDB, Master: f.RedisSentinel}
 	if f.RedisSentinel == "" && f.RedisSentinelUser+f.RedisSentinelPassword+f.RedisSentinelPasswordFile != "" {
 		return cfg, ops.Usagef("--redis-sentinel: a user or password for sentinels, and no name of a master")
 	}

@@ -77,15 +77,13 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	brokers := []string{k.Addr()}
-	first, cancel := context.WithTimeout(ctx, startTime)
-	defer cancel()
-	publisher, err := b.openPublisher(first, publish.Config{Brokers: brokers, Dial: k.Dial})
+	publisher, err := b.openPublisher(ctx, publish.Config{Brokers: brokers, Dial: k.Dial})
 	if err != nil {
 		return err
 	}
 	sessions := session.NewMemory(session.TTLs{}, time.Now)
 	toLogic, toComet := new(inprocgrpc.Channel), new(inprocgrpc.Channel)
-	svc, err := b.openLogic(&c.LogicFlags, logic.Config{
+	svc, err := b.openLogic(ctx, &c.LogicFlags, logic.Config{
 		Sessions: sessions, Registry: sessions, Publisher: publisher, Refresh: nearRefresh,
 		Asker: b.openAsker(within(toComet)),
 	})
@@ -98,7 +96,7 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	cometpb.RegisterCometServer(toComet, cometrpc.NewServer(s, cometrpc.Options{Tracer: b.tracer}))
-	j, err := b.openJob(first, jobConfig{
+	j, err := b.openJob(ctx, jobConfig{
 		name:     "serve",
 		produce:  produce.Config{Brokers: brokers, Dial: k.Dial},
 		consume:  consume.Config{Brokers: brokers, Dial: k.Dial, Instance: "serve", Session: nearSession},

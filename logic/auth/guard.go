@@ -1,18 +1,15 @@
 package auth
 
 import (
-	"container/list"
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
-	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/proto/token"
 )
 
 // GuardConfig says how much guessing is borne.
@@ -37,13 +34,6 @@ type GuardConfig struct {
 	Metrics prometheus.Registerer
 }
 
-// Pause between two attempts of a source that is delayed: doubled with each
-// failure.
-const (
-	minDelay = time.Second
-	maxDelay = time.Minute
-)
-
 // Guard slows guessing down. A source that failed too often must wait between
 // attempts, longer each time; one that comes too early is refused unseen, with
 // advice when to come back. Holding its answer back instead would hold up the
@@ -53,17 +43,7 @@ type Guard struct {
 	inner   logic.Authenticator
 	counter *prometheus.CounterVec
 
-	mu      sync.Mutex // guards what follows
-	entries map[string]*list.Element
-	recent  *list.List // of *failures, most recently failed first
-}
-
-// failures of one source.
-type failures struct {
-	source string
-	count  int
-	ends   time.Time // of the window
-	next   time.Time // when the next attempt is looked at
+	failures *token.Failures
 }
 
 // NewGuard returns a Guard before inner.
@@ -74,17 +54,11 @@ func NewGuard(inner logic.Authenticator, cfg GuardConfig) (*Guard, error) {
 	if cfg.MidFailures == 0 {
 		cfg.MidFailures = 200
 	}
-	if cfg.Window == 0 {
-		cfg.Window = 10 * time.Minute
-	}
-	if cfg.Entries == 0 {
-		cfg.Entries = 65536
-	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
 	g := &Guard{
-		cfg: cfg, inner: inner, entries: make(map[string]*list.Element), recent: list.New(),
+		cfg: cfg, inner: inner, failures: token.NewFailures(cfg.Entries, cfg.Window),
 		counter: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "oort_logic_auth_total", Help: "Verdicts on links' credentials.",
 		}, []string{"verdict"}),
@@ -104,7 +78,7 @@ func (g *Guard) Authenticate(ctx context.Context, links []logic.Credentials) []l
 	asked := make([]logic.Credentials, 0, len(links))
 	at := make([]int, 0, len(links)) // asked[i] is links[at[i]]
 	for i := range links {
-		if wait := g.wait(addrSource(links[i].RemoteIP), g.cfg.Failures, now); wait > 0 {
+		if wait := g.failures.Wait(token.Address(links[i].RemoteIP), g.cfg.Failures, now); wait > 0 {
 			verdicts[i] = tooOften(wait)
 			continue
 		}
@@ -133,87 +107,15 @@ func tooOften(wait time.Duration) logic.Verdict {
 // even with the right credentials: otherwise a right guess would come through.
 func (g *Guard) judge(v logic.Verdict, ip string) logic.Verdict {
 	now := g.cfg.Clock()
-	mid := midSource(v.Identity.Mid)
-	if wait := g.wait(mid, g.cfg.MidFailures, now); wait > 0 {
+	mid := token.User(v.Identity.Mid)
+	if wait := g.failures.Wait(mid, g.cfg.MidFailures, now); wait > 0 {
 		v = tooOften(wait)
 	}
 	if errors.Is(v.Err, logic.ErrDenied) && !errors.Is(v.Err, ErrRoom) {
-		g.fail(addrSource(ip), g.cfg.Failures, now)
-		g.fail(mid, g.cfg.MidFailures, now)
+		g.failures.Fail(token.Address(ip), g.cfg.Failures, now)
+		g.failures.Fail(mid, g.cfg.MidFailures, now)
 	}
 	return v
-}
-
-// wait returns how long a source must wait before its next attempt; 0: not.
-func (g *Guard) wait(source string, limit int, now time.Time) time.Duration {
-	if source == "" || limit < 0 {
-		return 0
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	e := g.entries[source]
-	if e == nil {
-		return 0
-	}
-	f := e.Value.(*failures)
-	switch {
-	case !now.Before(f.ends):
-		g.removeLocked(e)
-		return 0
-	case f.count >= 2*limit:
-		return f.ends.Sub(now)
-	default:
-		return max(0, f.next.Sub(now))
-	}
-}
-
-// fail counts one failure of a source.
-func (g *Guard) fail(source string, limit int, now time.Time) {
-	if source == "" || limit < 0 {
-		return
-	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	e := g.entries[source]
-	if e == nil {
-		e = g.recent.PushFront(&failures{source: source, ends: now.Add(g.cfg.Window)})
-		g.entries[source] = e
-	}
-	g.recent.MoveToFront(e)
-	f := e.Value.(*failures)
-	if f.count++; f.count >= limit {
-		f.next = now.Add(min(maxDelay, minDelay<<min(f.count-limit, 6)))
-	}
-	for len(g.entries) > g.cfg.Entries {
-		g.removeLocked(g.recent.Back())
-	}
-}
-
-func (g *Guard) removeLocked(e *list.Element) {
-	delete(g.entries, e.Value.(*failures).source)
-	g.recent.Remove(e)
-}
-
-// addrSource names an address, or the /64 of an IPv6 one, of which a client
-// has more than any table can hold.
-func addrSource(ip string) string {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil {
-		return ""
-	}
-	if addr = addr.Unmap().WithZone(""); addr.Is6() {
-		prefix, _ := addr.Prefix(64) // 64 bits always fit
-		addr = prefix.Addr()
-	}
-	return "ip " + addr.String()
-}
-
-// midSource names a user; nobody has no name.
-func midSource(mid int64) string {
-	if mid <= 0 {
-		return ""
-	}
-	return "mid " + strconv.FormatInt(mid, 10)
 }
 
 func label(err error) string {

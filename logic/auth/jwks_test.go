@@ -23,6 +23,7 @@ import (
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/logic/auth"
+	"github.com/oortim/oort/proto/token"
 )
 
 // signer has a private key and the public one as a JSON Web Key.
@@ -122,18 +123,18 @@ func newSource(t *testing.T, signers ...*signer) *source {
 
 func (s *source) set(text string) { s.text.Store(&text) }
 
-func openJWKS(t *testing.T, cfg auth.JWKSConfig) *auth.JWT {
+func openJWKS(t *testing.T, cfg token.JWKSConfig) *auth.JWT {
 	t.Helper()
 	cfg.Log = slog.New(slog.DiscardHandler)
 	if cfg.Algorithms == nil {
 		cfg.Algorithms = []string{"RS256", "ES256", "ES384", "EdDSA"}
 	}
-	keys, err := auth.OpenJWKS(context.Background(), cfg)
+	keys, err := token.OpenJWKS(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(keys.Close)
-	j, err := auth.NewJWT(auth.JWTConfig{Keys: keys, Audience: "oort", Issuer: "login", Clock: func() time.Time { return noon }})
+	j, err := newJWTOf(token.Config{Keys: keys, Audience: "oort", Issuer: "login", Clock: func() time.Time { return noon }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +154,7 @@ func until(t *testing.T, what string, ok func() bool) {
 
 func TestJWKS(t *testing.T) {
 	r, e, e3, d := newSigner(t, "r", "RS256"), newSigner(t, "e", "ES256"), newSigner(t, "e3", "ES384"), newSigner(t, "d", "EdDSA")
-	j := openJWKS(t, auth.JWKSConfig{Source: newSource(t, r, e, e3, d).URL})
+	j := openJWKS(t, token.JWKSConfig{Source: newSource(t, r, e, e3, d).URL})
 	for _, s := range []*signer{r, e, e3, d} {
 		if v := ask(j, s.token(t)); v.Err != nil || v.Identity.Mid != 7 {
 			t.Errorf("%s: %+v", s.alg, v)
@@ -187,7 +188,7 @@ func TestJWKS(t *testing.T) {
 // be meant, or refused.
 func TestJWKSAmbiguous(t *testing.T) {
 	a, b := newSigner(t, "a", "ES256"), newSigner(t, "b", "ES256")
-	j := openJWKS(t, auth.JWKSConfig{Source: newSource(t, a, b).URL})
+	j := openJWKS(t, token.JWKSConfig{Source: newSource(t, a, b).URL})
 	bare := *a
 	bare.id = ""
 	if v := ask(j, bare.token(t)); !errors.Is(v.Err, logic.ErrDenied) {
@@ -200,7 +201,7 @@ func TestJWKSAmbiguous(t *testing.T) {
 func TestRotation(t *testing.T) {
 	old, fresh := newSigner(t, "old", "ES256"), newSigner(t, "new", "ES256")
 	s := newSource(t, old)
-	j := openJWKS(t, auth.JWKSConfig{Source: s.URL, Refresh: time.Hour, Unknown: time.Nanosecond})
+	j := openJWKS(t, token.JWKSConfig{Source: s.URL, Refresh: time.Hour, Unknown: time.Nanosecond})
 	s.set(setOf(t, fresh))
 	v := ask(j, fresh.token(t))
 	if !errors.Is(v.Err, logic.ErrUnavailable) || v.RetryMS == 0 {
@@ -217,7 +218,7 @@ func TestRotation(t *testing.T) {
 func TestUnknownKid(t *testing.T) {
 	known, unknown := newSigner(t, "known", "ES256"), newSigner(t, "unknown", "ES256")
 	s := newSource(t, known)
-	j := openJWKS(t, auth.JWKSConfig{Source: s.URL, Refresh: time.Hour, Unknown: time.Hour})
+	j := openJWKS(t, token.JWKSConfig{Source: s.URL, Refresh: time.Hour, Unknown: time.Hour})
 	for range 100 {
 		if v := ask(j, unknown.token(t)); !errors.Is(v.Err, logic.ErrDenied) {
 			t.Fatalf("%+v, want denied", v)
@@ -232,7 +233,7 @@ func TestUnknownKid(t *testing.T) {
 func TestSourceAway(t *testing.T) {
 	known, unknown := newSigner(t, "known", "ES256"), newSigner(t, "unknown", "ES256")
 	s := newSource(t, known)
-	j := openJWKS(t, auth.JWKSConfig{Source: s.URL, Refresh: 5 * time.Millisecond})
+	j := openJWKS(t, token.JWKSConfig{Source: s.URL, Refresh: 5 * time.Millisecond})
 	for name, wrong := range map[string]func(){
 		"errors":    func() { s.text.Store(nil) },
 		"no JSON":   func() { s.set("<html>") },
@@ -263,7 +264,7 @@ func TestJWKSFile(t *testing.T) {
 		}
 	}
 	write(setOf(t, old))
-	j := openJWKS(t, auth.JWKSConfig{Source: path, Refresh: time.Millisecond})
+	j := openJWKS(t, token.JWKSConfig{Source: path, Refresh: time.Millisecond})
 	write(setOf(t, old, fresh))
 	until(t, "the file's new key is good", func() bool { return ask(j, fresh.token(t)).Err == nil })
 	if err := os.Remove(path); err != nil {
@@ -298,7 +299,7 @@ func TestBadKeys(t *testing.T) {
 		"kid is a number":   e.with(map[string]any{"kid": 5}),
 		"short Ed25519":     e.with(map[string]any{"kty": "OKP", "crv": "Ed25519", "x": zero[:40]}),
 	} {
-		j := openJWKS(t, auth.JWKSConfig{Source: newSource(t, bad, fine).URL, Refresh: time.Hour})
+		j := openJWKS(t, token.JWKSConfig{Source: newSource(t, bad, fine).URL, Refresh: time.Hour})
 		if v := ask(j, fine.token(t)); v.Err != nil {
 			t.Errorf("%s: the good key: %v", name, v.Err)
 		}
@@ -313,22 +314,22 @@ func TestOpenJWKSRefuses(t *testing.T) {
 	redirect := httptest.NewServer(http.RedirectHandler(newSource(t, fine).URL, http.StatusFound))
 	defer redirect.Close()
 	for name, row := range map[string]struct {
-		cfg  auth.JWKSConfig
+		cfg  token.JWKSConfig
 		want string
 	}{
-		"no algorithm":  {auth.JWKSConfig{Source: newSource(t, fine).URL, Algorithms: []string{}}, "no algorithm"},
-		"none":          {auth.JWKSConfig{Source: newSource(t, fine).URL, Algorithms: []string{"none"}}, "unknown algorithm"},
-		"symmetric":     {auth.JWKSConfig{Source: newSource(t, fine).URL, Algorithms: []string{"HS256"}}, "secret"},
-		"no such key":   {auth.JWKSConfig{Source: newSource(t, fine).URL, Algorithms: []string{"RS256"}}, "no key for"},
-		"no file":       {auth.JWKSConfig{Source: "/nonexistent/keys", Algorithms: []string{"RS256"}}, "/nonexistent/keys"},
-		"in the clear":  {auth.JWKSConfig{Source: "http://192.0.2.1/s3cret", Algorithms: []string{"RS256"}}, "https"},
-		"other scheme":  {auth.JWKSConfig{Source: "ftp://127.0.0.1/s3cret", Algorithms: []string{"RS256"}}, "https"},
-		"redirect":      {auth.JWKSConfig{Source: redirect.URL + "/s3cret", Algorithms: []string{"ES256"}}, "302"},
-		"nobody there":  {auth.JWKSConfig{Source: "http://127.0.0.1:1/s3cret", Algorithms: []string{"ES256"}}, "refused"},
-		"too many keys": {auth.JWKSConfig{Source: newSource(t, make101(fine)...).URL, Algorithms: []string{"ES256"}}, "limit"},
+		"no algorithm":  {token.JWKSConfig{Source: newSource(t, fine).URL, Algorithms: []string{}}, "no algorithm"},
+		"none":          {token.JWKSConfig{Source: newSource(t, fine).URL, Algorithms: []string{"none"}}, "unknown algorithm"},
+		"symmetric":     {token.JWKSConfig{Source: newSource(t, fine).URL, Algorithms: []string{"HS256"}}, "secret"},
+		"no such key":   {token.JWKSConfig{Source: newSource(t, fine).URL, Algorithms: []string{"RS256"}}, "no key for"},
+		"no file":       {token.JWKSConfig{Source: "/nonexistent/keys", Algorithms: []string{"RS256"}}, "/nonexistent/keys"},
+		"in the clear":  {token.JWKSConfig{Source: "http://192.0.2.1/s3cret", Algorithms: []string{"RS256"}}, "https"},
+		"other scheme":  {token.JWKSConfig{Source: "ftp://127.0.0.1/s3cret", Algorithms: []string{"RS256"}}, "https"},
+		"redirect":      {token.JWKSConfig{Source: redirect.URL + "/s3cret", Algorithms: []string{"ES256"}}, "302"},
+		"nobody there":  {token.JWKSConfig{Source: "http://127.0.0.1:1/s3cret", Algorithms: []string{"ES256"}}, "refused"},
+		"too many keys": {token.JWKSConfig{Source: newSource(t, make101(fine)...).URL, Algorithms: []string{"ES256"}}, "limit"},
 	} {
-		_, err := auth.OpenJWKS(context.Background(), row.cfg)
-		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.HasPrefix(err.Error(), "auth: ") ||
+		_, err := token.OpenJWKS(context.Background(), row.cfg)
+		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.HasPrefix(err.Error(), "token: ") ||
 			strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: %v, want one line with %q and without the URL", name, err, row.want)
 		}

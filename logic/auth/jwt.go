@@ -1,115 +1,19 @@
 package auth
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/proto/token"
 )
 
-// JWTConfig says which tokens are good.
-type JWTConfig struct {
-	// Algorithms that a token may be signed with, HS256 to HS512, RS…, PS…,
-	// ES… or EdDSA; all of one kind, that of the key. Required: what a token
-	// says of itself decides nothing.
-	Algorithms []string
-	// Key is a PEM public key, or for HS… the secret, of at least 32 bytes
-	// (white space at its ends does not count).
-	Key []byte
-	// Keys are those of a login service that changes them, in place of Key and
-	// Algorithms. A token names its key (kid); one that names none is good if there
-	// is only one key for its algorithm. Keys stay the caller's to close.
-	Keys *JWKS
-	// Audience and Issuer that a token must name; empty: any.
-	Audience, Issuer string
-	// Leeway for clocks that differ. Zero means 5 s.
-	Leeway time.Duration
-	// Clock returns the time. Nil means time.Now.
-	Clock func() time.Time
-}
+// JWT lets in who has a signed token; see [token.Verifier] for what that is.
+type JWT struct{ verifier *token.Verifier }
 
-// JWT lets in who has a signed token. The body is the token, or JSON
-// {"token":…,"key":…,"room_id":…,"platform":…,"accepts":…}; what the token
-// claims wins over what stands beside it, and mid comes from the token only.
-// exp is required; nbf is checked if it is there. "rooms" among the claims, a
-// list of patterns (ident.RoomPattern), is which rooms the link may join, also
-// later; without it that is any.
-//
-// A key that stands beside the token is the client's own word: where taking
-// over another's key must be impossible, put it into the token.
-type JWT struct {
-	parser *jwt.Parser
-	keys   func() keySet
-	missed func() (soon bool) // what to do about a key that is not known
-}
-
-// maxToken is the longest token, in bytes.
-const maxToken = 8 << 10
-
-// NewJWT checks cfg. The error is one line and contains nothing of the key.
-func NewJWT(cfg JWTConfig) (*JWT, error) {
-	j := new(JWT)
-	if cfg.Keys != nil {
-		cfg.Algorithms = cfg.Keys.cfg.Algorithms
-		j.keys, j.missed = cfg.Keys.set, cfg.Keys.missed
-	} else {
-		key, size, err := parseKey(cfg.Algorithms, cfg.Key)
-		if err != nil {
-			return nil, err
-		}
-		one := keySet{{key: key, algorithms: cfg.Algorithms, size: size}}
-		j.keys = func() keySet { return one }
-	}
-	j.parser = jwt.NewParser(cfg.options()...)
-	return j, nil
-}
-
-func (cfg *JWTConfig) options() []jwt.ParserOption {
-	if cfg.Leeway == 0 {
-		cfg.Leeway = 5 * time.Second
-	}
-	if cfg.Clock == nil {
-		cfg.Clock = time.Now
-	}
-	options := []jwt.ParserOption{
-		jwt.WithValidMethods(cfg.Algorithms), jwt.WithExpirationRequired(),
-		jwt.WithLeeway(cfg.Leeway), jwt.WithTimeFunc(cfg.Clock), jwt.WithStrictDecoding(),
-	}
-	if cfg.Audience != "" {
-		options = append(options, jwt.WithAudience(cfg.Audience))
-	}
-	if cfg.Issuer != "" {
-		options = append(options, jwt.WithIssuer(cfg.Issuer))
-	}
-	return options
-}
-
-// bodyJSON is a body that is not the bare token; nil: not there.
-type bodyJSON struct {
-	Token    string   `json:"token"`
-	Key      *string  `json:"key"`
-	Room     *string  `json:"room_id"`
-	Platform *string  `json:"platform"`
-	Accepts  *[]int32 `json:"accepts"`
-}
-
-// tokenJSON is what a token claims.
-type tokenJSON struct {
-	jwt.RegisteredClaims
-	Mid      int64    `json:"mid"`
-	Key      *string  `json:"key"`
-	Room     *string  `json:"room_id"`
-	Platform *string  `json:"platform"`
-	Accepts  *[]int32 `json:"accepts"`
-	// Rooms that the link may join, as patterns; nil: any.
-	Rooms *[]string `json:"rooms"`
-}
+// NewJWT returns a JWT that lets in what v finds good.
+func NewJWT(v *token.Verifier) *JWT { return &JWT{v} }
 
 // Authenticate implements logic.Authenticator.
 func (j *JWT) Authenticate(_ context.Context, links []logic.Credentials) []logic.Verdict {
@@ -121,107 +25,19 @@ func (j *JWT) Authenticate(_ context.Context, links []logic.Credentials) []logic
 }
 
 func (j *JWT) check(body []byte) (v logic.Verdict) {
-	beside := bodyJSON{Token: string(bytes.TrimSpace(body))}
-	if bytes.HasPrefix(body, []byte("{")) {
-		beside.Token = ""
-		if err := codec.Unmarshal(body, &beside); err != nil {
-			beside.Token = "" // refused as any bad token is
-		}
-	}
-	var token tokenJSON
-	err := j.verify(beside.Token, &token)
-	if err != nil {
-		v = logic.Verdict{Err: err, Identity: logic.Identity{Mid: token.Mid}}
-		if errors.Is(err, logic.ErrUnavailable) {
-			v.RetryMS = uint32(retryKeys.Milliseconds())
-		}
+	said, err := j.verifier.Check(body)
+	switch {
+	case errors.Is(err, token.ErrUnknownKey):
+		v = logic.Verdict{Err: fmt.Errorf("%w: %w", logic.ErrUnavailable, err), RetryMS: uint32(token.RetryKeys.Milliseconds())}
+	case errors.Is(err, token.ErrExpired):
+		v.Err = fmt.Errorf("%w: the token has expired", logic.ErrDenied)
+	case err != nil:
+		v.Err = logic.ErrDenied
+	default:
+		c := claims(said)
+		v.Identity, v.Err = c.identity()
 		return v
 	}
-	c := claims{
-		Mid: token.Mid, Key: first(token.Key, beside.Key), Room: first(token.Room, beside.Room),
-		Platform: first(token.Platform, beside.Platform), Accepts: first(token.Accepts, beside.Accepts),
-		Rooms: token.Rooms,
-	}
-	v.Identity, v.Err = c.identity()
+	v.Identity.Mid = said.Mid
 	return v
-}
-
-// retryKeys is when a link whose key is being asked for should come back.
-const retryKeys = time.Second
-
-// errKeys: the token's key is not known, and may be soon.
-var errKeys = fmt.Errorf("%w: the token's key is not known yet", logic.ErrUnavailable)
-
-// verify checks a token. Every refusal has the same words, but that of a token
-// that is signed rightly and out of date, and costs a check of a signature, so
-// that neither words nor time tell how far a forgery got. (That a key id is not
-// known is told, for a client with a fresh token must come back; key ids are
-// public.)
-func (j *JWT) verify(token string, claims *tokenJSON) error {
-	if len(token) > maxToken {
-		token = ""
-	}
-	keys := j.keys()
-	looked, unknown := false, false // whether the parser came as far as the signature
-	_, err := j.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
-		key, known := j.choose(keys, t)
-		if unknown = !known; key == nil {
-			return nil, errNoKey
-		}
-		looked = true
-		return key.key, nil
-	})
-	if err == nil {
-		return nil
-	}
-	if !looked {
-		keys[0].waste()
-	}
-	switch {
-	case unknown && j.missed():
-		return errKeys
-	case errors.Is(err, jwt.ErrTokenInvalidClaims) && errors.Is(err, jwt.ErrTokenExpired):
-		return fmt.Errorf("%w: the token has expired", logic.ErrDenied)
-	}
-	return logic.ErrDenied
-}
-
-// errNoKey: no key goes with the token.
-var errNoKey = errors.New("no key")
-
-// choose returns the key to check a token with, nil if there is none, and
-// whether the key that the token names is known.
-func (j *JWT) choose(keys keySet, t *jwt.Token) (key *jwk, known bool) {
-	kid, named := t.Header["kid"]
-	id, ok := kid.(string)
-	switch {
-	case j.missed == nil: // one key, whatever it is called
-		return &keys[0], true
-	case !named:
-		return keys.only(t.Method.Alg()), true
-	case !ok:
-		return nil, true
-	}
-	if key = keys.find(id); key == nil {
-		return nil, false
-	}
-	if !slices.Contains(key.algorithms, t.Method.Alg()) {
-		return nil, true
-	}
-	return key, true
-}
-
-// waste takes as long as any check of a signature.
-func (k *jwk) waste() {
-	_ = jwt.GetSigningMethod(k.algorithms[0]).Verify("waste", bytes.Repeat([]byte{1}, k.size), k.key)
-}
-
-// first returns what the first pointer that is set points to.
-func first[T any](values ...*T) (value T) {
-	for _, v := range values {
-		if v != nil {
-			return *v
-		}
-	}
-	return value
 }

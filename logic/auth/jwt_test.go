@@ -22,6 +22,7 @@ import (
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/logic/auth"
+	"github.com/oortim/oort/proto/token"
 )
 
 var secret = []byte("0123456789abcdef0123456789abcdef")
@@ -53,7 +54,7 @@ func sign(t *testing.T, alg string, key any, c jwt.MapClaims) string {
 
 func newJWT(t *testing.T, key []byte, algorithms ...string) *auth.JWT {
 	t.Helper()
-	j, err := auth.NewJWT(auth.JWTConfig{
+	j, err := newJWTOf(token.Config{
 		Algorithms: algorithms, Key: key, Audience: "oort", Issuer: "login",
 		Clock: func() time.Time { return noon },
 	})
@@ -61,6 +62,14 @@ func newJWT(t *testing.T, key []byte, algorithms ...string) *auth.JWT {
 		t.Fatal(err)
 	}
 	return j
+}
+
+func newJWTOf(cfg token.Config) (*auth.JWT, error) {
+	v, err := token.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewJWT(v), nil
 }
 
 func ask(a logic.Authenticator, body string) logic.Verdict {
@@ -240,7 +249,7 @@ func TestJWTConfig(t *testing.T) {
 	_, rsaFile := keys(t, "RS256")
 	_, p256 := keys(t, "ES256")
 	weak := &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 1023), E: 65537}
-	for name, cfg := range map[string]auth.JWTConfig{
+	for name, cfg := range map[string]token.Config{
 		"no algorithm":    {Key: secret},
 		"none":            {Key: secret, Algorithms: []string{"none"}},
 		"unknown":         {Key: secret, Algorithms: []string{"HS257"}},
@@ -254,8 +263,8 @@ func TestJWTConfig(t *testing.T) {
 		"private key":     {Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")}), Algorithms: []string{"RS256"}},
 		"garbage in PEM":  {Key: pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("x")}), Algorithms: []string{"RS256"}},
 	} {
-		_, err := auth.NewJWT(cfg)
-		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "auth: jwt: ") {
+		_, err := newJWTOf(cfg)
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), "token: ") {
 			t.Errorf("%s: %v, want one line", name, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/logic/auth"
 	"github.com/oortim/oort/proto/ident"
+	"github.com/oortim/oort/proto/token"
 )
 
 func TestOpen(t *testing.T) {
@@ -45,7 +46,7 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte(`{"mid":123,"key":"a","room_id":"live://1000","platform":"web","accepts":[1000,1001]}`))
 	f.Add([]byte(`{"token":"eyJhbGciOiJub25lIn0.e30.","key":"a"}`))
 	f.Add([]byte("eyJhbGciOiJIUzI1NiJ9.eyJtaWQiOjF9.AAAA"))
-	j, err := auth.NewJWT(auth.JWTConfig{Algorithms: []string{"HS256"}, Key: secret})
+	j, err := newJWTOf(token.Config{Algorithms: []string{"HS256"}, Key: secret})
 	if err != nil {
 		f.Fatal(err)
 	}

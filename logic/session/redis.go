@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
 	"time"
@@ -34,16 +33,11 @@ type RedisConfig struct {
 	TLS func() *tls.Config
 	// Timeout bounds one exchange. Zero means 2 s.
 	Timeout time.Duration
-	// Wait makes Open try until its context ends if Redis cannot be reached;
-	// otherwise Open fails at once.
-	Wait bool
 	// TTLs of what nobody removes.
 	TTLs TTLs
 	// Clock dates hints; leases and epochs follow Redis's own. Nil means
 	// time.Now.
 	Clock func() time.Time
-	// Log tells that Open waits. Nil means slog.Default().
-	Log *slog.Logger
 }
 
 // Redis keeps sessions and leases in Redis. See the package's text.
@@ -63,14 +57,8 @@ var (
 	_ logic.Registry = (*Memory)(nil)
 )
 
-// Pauses between tries to open.
-const (
-	minPause = 200 * time.Millisecond
-	maxPause = 5 * time.Second
-)
-
-// OpenRedis connects. The error is one line that names
-// the addresses. Close frees the connections.
+// OpenRedis connects, once. The error is one line that names the addresses.
+// Close frees the connections.
 func OpenRedis(ctx context.Context, cfg RedisConfig) (*Redis, error) {
 	if len(cfg.Addrs) == 0 {
 		return nil, errors.New("session: redis: no address")
@@ -81,25 +69,11 @@ func OpenRedis(ctx context.Context, cfg RedisConfig) (*Redis, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.Default()
+	r, err := open(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("session: redis %q: %w", strings.Join(cfg.Addrs, ","), err)
 	}
-	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		r, err := open(ctx, cfg)
-		if err == nil {
-			return r, nil
-		}
-		err = fmt.Errorf("session: redis %q: %w", strings.Join(cfg.Addrs, ","), err)
-		if !cfg.Wait || ctx.Err() != nil {
-			return nil, err
-		}
-		cfg.Log.Warn("session: waiting for Redis", "err", err, "pause", pause)
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(pause):
-		}
-	}
+	return r, nil
 }
 
 func open(ctx context.Context, cfg RedisConfig) (*Redis, error) {

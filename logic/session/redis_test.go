@@ -95,41 +95,6 @@ func TestOpenWrongPassword(t *testing.T) {
 	}
 }
 
-// TestOpenWaits: with Wait, Open comes back when Redis comes up.
-func TestOpenWaits(t *testing.T) {
-	t.Parallel()
-	server := sessiontest.StartRedis(t)
-	server.Kill()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	opened := make(chan error, 1)
-	go func() {
-		r, err := session.OpenRedis(ctx, session.RedisConfig{Addrs: []string{server.Addr}, Wait: true})
-		if err == nil {
-			r.Close()
-		}
-		opened <- err
-	}()
-	select {
-	case err := <-opened:
-		t.Fatalf("opened without Redis: %v", err)
-	case <-time.After(300 * time.Millisecond):
-	}
-	server.Restart()
-	if err := <-opened; err != nil {
-		t.Error(err)
-	}
-}
-
-func TestOpenWaitEndsWithContext(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer cancel()
-	if _, err := session.OpenRedis(ctx, session.RedisConfig{Addrs: []string{"127.0.0.1:1"}, Wait: true}); err == nil {
-		t.Error("opened what is not there")
-	}
-}
-
 // TestStaleHints: what a crashed comet left behind in a mid's hash is removed
 // once it has been wrong for long, and no sooner; a hint that is right stays.
 func TestStaleHints(t *testing.T) {

@@ -1,4 +1,4 @@
-package auth
+package token
 
 import (
 	"crypto/ecdsa"
@@ -52,10 +52,10 @@ func parseSet(text []byte, algorithms []string) (keySet, error) {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if err := json.Unmarshal(text, &doc); err != nil {
-		return nil, errors.New("auth: jwks: it is no JSON with a list of keys")
+		return nil, errors.New("token: jwks: it is no JSON with a list of keys")
 	}
 	if len(doc.Keys) > maxKeys {
-		return nil, fmt.Errorf("auth: jwks: %d keys, limit %d", len(doc.Keys), maxKeys)
+		return nil, fmt.Errorf("token: jwks: %d keys, limit %d", len(doc.Keys), maxKeys)
 	}
 	var set keySet
 	var last error
@@ -75,9 +75,9 @@ func parseSet(text []byte, algorithms []string) (keySet, error) {
 	case len(set) > 0:
 		return set, nil
 	case last != nil:
-		return nil, fmt.Errorf("auth: jwks: no key for %q among %d; the last: %w", algorithms, len(doc.Keys), last)
+		return nil, fmt.Errorf("token: jwks: no key for %q among %d; the last: %w", algorithms, len(doc.Keys), last)
 	}
-	return nil, errors.New("auth: jwks: no keys in it")
+	return nil, errors.New("token: jwks: no keys in it")
 }
 
 func parseJWK(raw []byte, algorithms []string) (k jwk, err error) {

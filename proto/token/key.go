@@ -1,4 +1,4 @@
-package auth
+package token
 
 import (
 	"bytes"
@@ -49,7 +49,7 @@ func parseKey(algorithms []string, data []byte) (key any, size int, err error) {
 	}
 	got, size := describe(key)
 	if got != want {
-		return nil, 0, fmt.Errorf("auth: jwt: %q wants an %s, the file has an %s", algorithms[0], want, got)
+		return nil, 0, fmt.Errorf("token: %q wants an %s, the file has an %s", algorithms[0], want, got)
 	}
 	return key, size, nil
 }
@@ -64,14 +64,14 @@ func kindOf(algorithms []string) (kind string, err error) {
 		})
 		switch {
 		case i < 0:
-			return "", fmt.Errorf("auth: jwt: unknown algorithm %q", algorithm)
+			return "", fmt.Errorf("token: unknown algorithm %q", algorithm)
 		case kind != "" && kind != kinds[i].name:
-			return "", fmt.Errorf("auth: jwt: algorithms %q need different keys", algorithms)
+			return "", fmt.Errorf("token: algorithms %q need different keys", algorithms)
 		}
 		kind = kinds[i].name
 	}
 	if kind == "" {
-		return "", errors.New("auth: jwt: no algorithm is named")
+		return "", errors.New("token: no algorithm is named")
 	}
 	return kind, nil
 }
@@ -79,10 +79,10 @@ func kindOf(algorithms []string) (kind string, err error) {
 func parseSecret(data []byte) (key any, size int, err error) {
 	secret := bytes.TrimSpace(data)
 	if bytes.HasPrefix(secret, []byte("-----BEGIN")) {
-		return nil, 0, errors.New("auth: jwt: HS… wants a secret, the file has PEM")
+		return nil, 0, errors.New("token: HS… wants a secret, the file has PEM")
 	}
 	if len(secret) < minSecret {
-		return nil, 0, fmt.Errorf("auth: jwt: a secret has at least %d bytes, this has %d", minSecret, len(secret))
+		return nil, 0, fmt.Errorf("token: a secret has at least %d bytes, this has %d", minSecret, len(secret))
 	}
 	return secret, 32, nil
 }
@@ -90,23 +90,23 @@ func parseSecret(data []byte) (key any, size int, err error) {
 func parsePublic(data []byte) (any, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, errors.New("auth: jwt: the key file is not PEM")
+		return nil, errors.New("token: the key file is not PEM")
 	}
 	switch block.Type {
 	case "PUBLIC KEY":
 		key, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("auth: jwt: public key: %w", err)
+			return nil, fmt.Errorf("token: public key: %w", err)
 		}
 		return key, nil
 	case "RSA PUBLIC KEY":
 		key, err := x509.ParsePKCS1PublicKey(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("auth: jwt: public key: %w", err)
+			return nil, fmt.Errorf("token: public key: %w", err)
 		}
 		return key, nil
 	}
-	return nil, fmt.Errorf("auth: jwt: the key file has a %q, want a PUBLIC KEY", block.Type)
+	return nil, fmt.Errorf("token: the key file has a %q, want a PUBLIC KEY", block.Type)
 }
 
 // describe names a key's kind as kinds does, and the size of its signatures.

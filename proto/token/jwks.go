@@ -1,4 +1,4 @@
-package auth
+package token
 
 import (
 	"context"
@@ -36,8 +36,10 @@ type JWKSConfig struct {
 	Unknown time.Duration
 	// Log tells of a source that is away. Nil means slog.Default().
 	Log *slog.Logger
-	// Metrics registers oort_logic_jwks_*. Nil registers none.
+	// Metrics registers oort_PART_jwks_refreshes_total. Nil registers none.
 	Metrics prometheus.Registerer
+	// Part of oort that asks, for the metric's name: logic, comet.
+	Part string
 }
 
 // JWKS are the keys of a source, as fresh as can be had. While the source is
@@ -92,7 +94,7 @@ func OpenJWKS(ctx context.Context, cfg JWKSConfig) (*JWKS, error) {
 
 func checkAlgorithms(algorithms []string) error {
 	if len(algorithms) == 0 {
-		return errors.New("auth: jwks: no algorithm is named")
+		return errors.New("token: jwks: no algorithm is named")
 	}
 	for _, algorithm := range algorithms {
 		kind, err := kindOf([]string{algorithm})
@@ -100,7 +102,7 @@ func checkAlgorithms(algorithms []string) error {
 			return err
 		}
 		if kind == "HMAC secret" {
-			return fmt.Errorf("auth: jwks: %q wants a secret, which is no key to publish", algorithm)
+			return fmt.Errorf("token: jwks: %q wants a secret, which is no key to publish", algorithm)
 		}
 	}
 	return nil
@@ -118,7 +120,7 @@ func (j *JWKS) open() error {
 	setDefault(&j.cfg.Unknown, 10*time.Second)
 	u, err := url.Parse(j.cfg.Source)
 	if err != nil || u.Host == "" || u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())) {
-		return errors.New("auth: jwks: the URL is not https://host/path")
+		return errors.New("token: jwks: the URL is not https://host/path")
 	}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 16 << 10, IdleConnTimeout: time.Minute,
@@ -185,14 +187,14 @@ func (j *JWKS) setUp() error {
 		j.cfg.Log = slog.Default()
 	}
 	j.results = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "oort_logic_jwks_refreshes_total", Help: "Attempts to read the keys that tokens are signed with.",
+		Name: "oort_" + j.cfg.Part + "_jwks_refreshes_total", Help: "Attempts to read the keys that tokens are signed with.",
 	}, []string{"result"})
 	j.results.WithLabelValues("failed") // so that the first one is seen as a rise
 	if j.cfg.Metrics == nil {
 		return nil
 	}
 	if err := j.cfg.Metrics.Register(j.results); err != nil {
-		return fmt.Errorf("auth: metrics: %w", err)
+		return fmt.Errorf("token: metrics: %w", err)
 	}
 	return nil
 }
@@ -221,9 +223,9 @@ func (j *JWKS) run(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil && !was:
-			j.cfg.Log.Warn("auth: no fresh keys; the last ones stay good", "err", err)
+			j.cfg.Log.Warn("token: no fresh keys; the last ones stay good", "err", err)
 		case err == nil && was:
-			j.cfg.Log.Info("auth: keys are fresh again")
+			j.cfg.Log.Info("token: keys are fresh again")
 		}
 	}
 }
@@ -236,7 +238,7 @@ func (j *JWKS) refresh(ctx context.Context) error {
 	text, err := j.fetch(ctx)
 	var set keySet
 	if err != nil {
-		err = fmt.Errorf("auth: jwks: %w", err)
+		err = fmt.Errorf("token: jwks: %w", err)
 	} else if set, err = parseSet(text, j.cfg.Algorithms); err == nil {
 		j.keys.Store(&set)
 	}
