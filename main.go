@@ -21,6 +21,7 @@ type commands struct {
 	Comet   parts.Comet    `cmd:"" help:"Run a comet: hold clients' links."`
 	Logic   parts.Logic    `cmd:"" help:"Run logic: sessions, authentication, the HTTP API."`
 	Job     parts.Job      `cmd:"" help:"Run a job: carry pushes from Kafka to the comets."`
+	Drops   parts.Drops    `cmd:"" help:"Read the ledger of what jobs dropped."`
 	Client  cli.Commands   `cmd:"" help:"Look into a running gateway."`
 	Bench   bench.Commands `cmd:"" help:"Measure."`
 	Config  ops.ConfigCmd  `cmd:"" help:"Check or show the configuration."`

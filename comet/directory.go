@@ -13,9 +13,18 @@ const dirShards = 256
 
 // place is where a link lives in this process.
 type place struct {
-	loop  uint32
-	id    poller.ID
-	epoch uint64
+	loop uint32
+	id   poller.ID
+	// direct: a push was addressed to the link here; see directory.reach. It lies
+	// where the struct has a hole.
+	direct bool
+	epoch  uint64
+}
+
+// is reports whether both are the place of one link.
+func (p place) is(other place) bool {
+	other.direct = p.direct
+	return p == other
 }
 
 // directory says which loop has a key. It is pointer-free: keys are in it as
@@ -31,6 +40,7 @@ type keyShard struct {
 	mu     sync.Mutex
 	places map[uint64]place // guarded by mu
 	bars   bars             // guarded by mu
+	tails  tails            // guarded by mu
 }
 
 func newDirectory() *directory {
@@ -74,7 +84,7 @@ func (d *directory) remove(k ident.Key, p place) {
 	s, h := d.at(k)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.places[h] == p {
+	if s.places[h].is(p) {
 		delete(s.places, h)
 		s.bars.put(h, p.epoch, time.Now())
 	}

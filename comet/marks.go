@@ -17,6 +17,7 @@ type mark struct {
 	mu     sync.Mutex // held while a batch of the partition is applied
 	epoch  int32      // guarded by mu
 	offset int64      // guarded by mu
+	missed missed     // guarded by mu
 }
 
 // passed reports whether the record lies at or below the mark.
@@ -44,7 +45,7 @@ func (m *marks) at(p Partition) *mark {
 	return one
 }
 
-// rememberFor is how long a pusher's own message id is remembered, at least.
+// rememberFor is how long a message id that may come twice is remembered, at least.
 const rememberFor = 10 * time.Minute
 
 // rememberMost bounds each of the two generations.

@@ -42,7 +42,7 @@ type Record struct {
 type Outcome struct {
 	Replayed bool     // at or below the partition's mark: ignored
 	Links    int      // that it was handed to
-	Missing  []string // keys that are not here
+	Missing  []string // keys that are not here, or were overtaken: see follow.go
 	Drop     Drop
 }
 
@@ -94,12 +94,15 @@ func (s *Server) Apply(ctx context.Context, p Partition, records []Record) ([]Ou
 	out := make([]Outcome, len(records))
 	for i, r := range records {
 		if m.passed(r.LeaderEpoch, r.Offset) {
-			out[i].Replayed = true
+			out[i] = Outcome{Replayed: true, Missing: m.missed.of(r.LeaderEpoch, r.Offset)}
 			s.replayed.Add(1)
 			continue
 		}
 		out[i] = s.route(r, parts)
 		m.epoch, m.offset = r.LeaderEpoch, r.Offset
+		if len(out[i].Missing) > 0 {
+			m.missed.add(r.LeaderEpoch, r.Offset, out[i].Missing, time.Now())
+		}
 	}
 	for i := range parts {
 		if err := s.hand(i, &parts[i]); err != nil {
@@ -159,9 +162,11 @@ func carries(k pushpb.Kind) bool {
 	return k != pushpb.Kind_KIND_KICK && k != pushpb.Kind_KIND_CANCEL
 }
 
-// again reports whether the pusher's own id came before for this target.
+// again reports whether the message came before for this target: under the
+// pusher's own id, or as one that follows a key, which a job that replaces another
+// may store a second time.
 func (s *Server) again(p *pushpb.Push, target string, now time.Time) bool {
-	if !p.OwnId || fault.On(fault.NoDedup) {
+	if !p.OwnId && !p.Moved || fault.On(fault.NoDedup) {
 		return false
 	}
 	var h maphash.Hash
@@ -231,13 +236,16 @@ func (s *Server) routeKeys(r Record, parts []pushes, o *Outcome, now time.Time) 
 		if kick && i < len(p.Epochs) {
 			s.keys.bar(k, p.Epochs[i])
 		}
-		at, ok := s.keys.find(k)
+		at, ok := s.keys.reach(k, !kick && !p.Moved)
 		switch {
 		case !ok:
 			o.Missing = append(o.Missing, name)
 			continue
 		case !kick && s.again(p, name, now):
 			o.Replayed = true
+			continue
+		case !kick && p.Moved && !s.keys.follow(k, at, p.AcceptedUs):
+			o.Missing = append(o.Missing, name)
 			continue
 		}
 		d := &by[at.loop]

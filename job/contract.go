@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 
+	"github.com/oortim/oort/proto/dropped"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -69,6 +70,27 @@ type Comet struct {
 	Addr   string // where jobs reach it
 }
 
+// Ledger keeps what was dropped.
+type Ledger interface {
+	// Enter stores entries and returns when all are stored; nobody commits a
+	// record before that. After an error some may be stored.
+	Enter(ctx context.Context, entries []dropped.Entry) error
+}
+
+// Finder knows where keys live.
+type Finder interface {
+	// Where answers with the living comet that has each key, in order; "" for one
+	// that is offline.
+	Where(ctx context.Context, keys []string) ([]ServerID, error)
+}
+
+// Writer stores pushes where a Source reads them.
+type Writer interface {
+	// Write stores pushes, those for one comet in order, and returns when all are
+	// stored. After an error some may be stored.
+	Write(ctx context.Context, pushes []*pushpb.Push) error
+}
+
 // Outlet delivers to one comet. Its methods may be called from anywhere and
 // never block.
 type Outlet interface {
@@ -97,8 +119,8 @@ type Outlet interface {
 // Owner is the tenancy of a partition: a partition that is revoked and comes
 // back has another.
 type Owner interface {
-	// Done tells the outcome of one delivery.
-	Done(entry int64, outcome Outcome)
+	// Done tells the outcome of one delivery to comet.
+	Done(comet ServerID, d Delivery, outcome Outcome)
 	// Partition is the topic and the number.
 	Partition() (TopicID, int32)
 }
@@ -118,8 +140,19 @@ type Outcome struct {
 	Replayed bool
 	// Spared: it was not sent, because the comet has no link in the room.
 	Spared bool
-	// Links that it was handed to, and keys that were not there.
-	Links, Missing int
+	// Links that it was handed to.
+	Links int
+	// Missing are the keys that were not there. A comet that answers a record
+	// again names them again.
+	Missing []string
+	// Unsent: it was dropped before this job had sent it to the comet.
+	Unsent bool
+	// Entered, if not nil, is called once when the drop is in the ledger, unless
+	// the owner has been closed meanwhile. Until then the outlet sends nothing
+	// that lies behind the record in its partition: it would raise the comet's
+	// mark, and if this job died before it could tell of the drop, the next one
+	// would be told that the comet had the record.
+	Entered func()
 }
 
 // OutletConfig is what an outlet is told about itself.
@@ -148,10 +181,13 @@ const (
 	// ReasonInvalid: the record makes no sense, or is larger than what the comet
 	// takes.
 	ReasonInvalid
+	// ReasonMoved: a key was not at that comet any more, and the push could not
+	// follow it: it had followed once, came too late, or logic did not say where.
+	ReasonMoved
 	reasons // how many there are
 )
 
 // String is the metric label of r.
 func (r Reason) String() string {
-	return [reasons]string{"none", "slow", "expired", "closed", "unknown", "invalid"}[r]
+	return [reasons]string{"none", "slow", "expired", "closed", "unknown", "invalid", "moved"}[r]
 }

@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait for something that should happen soon.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 const topic = "oort-push"
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +20,9 @@ import (
 	"github.com/oortim/oort/job/consume"
 	"github.com/oortim/oort/job/dispatch"
 	"github.com/oortim/oort/job/jobtest"
+	"github.com/oortim/oort/job/produce"
+	"github.com/oortim/oort/proto/cometpb"
+	"github.com/oortim/oort/proto/dropped"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -382,8 +386,9 @@ func TestAllIsKilled(t *testing.T) {
 	checkOrder(t, c.Applied(), w.want)
 }
 
-// jobEnv tells this test binary to be a job: broker, server, address, instance,
-// and if it is to be the broker too, its data directory.
+// jobEnv tells this test binary to be a job: broker, server, address, instance;
+// if it is to be the broker too, its data directory, or nothing; and then, if it
+// is to follow keys, the server to which all have moved and its address.
 const jobEnv = "OORT_TEST_JOB"
 
 // startProcess starts a job as a process; kill it with what is returned.
@@ -406,7 +411,7 @@ func startProcess(t testing.TB, args ...string) (kill func()) {
 // beJob runs a job until it is killed.
 func beJob(args []string) error {
 	ctx := context.Background()
-	if len(args) > 4 {
+	if len(args) > 4 && args[4] != "" {
 		if _, err := broker.Open(broker.Config{Listen: args[0], DataDir: args[4]}); err != nil {
 			return err
 		}
@@ -423,11 +428,82 @@ func beJob(args []string) error {
 	}
 	dir := new(jobtest.Directory)
 	dir.Set(job.Comet{Server: job.ServerID(args[1]), Addr: args[2]})
-	j, err := job.New(job.Config{Source: source, Directory: dir, Open: d.Open})
+	cfg := job.Config{Source: source, Directory: dir, Open: d.Open}
+	if len(args) > 5 {
+		writer, err := produce.Open(ctx, produce.Config{Brokers: args[:1], Ledger: dropped.Topic(topic)})
+		if err != nil {
+			return err
+		}
+		cfg.Ledger, cfg.Writer, cfg.Finder = writer, writer, gone(args[5])
+		dir.Set(job.Comet{Server: job.ServerID(args[1]), Addr: args[2]}, job.Comet{Server: job.ServerID(args[5]), Addr: args[6]})
+	}
+	j, err := job.New(cfg)
 	if err != nil {
 		return err
 	}
 	return j.Run(ctx)
+}
+
+// gone is a job.Finder that knows all keys at one comet.
+type gone job.ServerID
+
+func (g gone) Where(_ context.Context, keys []string) ([]job.ServerID, error) {
+	return slices.Repeat([]job.ServerID{job.ServerID(g)}, len(keys)), nil
+}
+
+// TestFollowerIsKilled: the job is killed again and again while pushes follow
+// their keys to another comet. Each arrives there, and what arrives first is in
+// order; that comets take the second of two that are the same for what it is, is
+// comet's test.
+func TestFollowerIsKilled(t *testing.T) {
+	w := newWorld(t, 3)
+	a, from := w.comet("a@1")
+	b, to := w.comet("b@1")
+	a.Answer(func(p jobtest.Place) *cometpb.Outcome {
+		return &cometpb.Outcome{Missing: p.Push.GetKeys()}
+	})
+	args := []string{w.broker.Addr(), string(from.Server), from.Addr, "job-1", "", string(to.Server), to.Addr}
+	partition := pushpb.Partition("a@1", 3)
+	var want []string
+	push := func() {
+		t.Helper()
+		var batch []*pushpb.Push
+		for range 5 {
+			id := fmt.Sprint(len(want))
+			want = append(want, id)
+			batch = append(batch, &pushpb.Push{Id: id, Kind: pushpb.Kind_KIND_KEYS, Server: "a@1", Keys: []string{"k"}})
+		}
+		w.push.produce(partition, batch...)
+	}
+	for round := range 5 {
+		kill := startProcess(t, args...)
+		for b.Count() < 100*(round+1) {
+			push()
+			time.Sleep(pace)
+		}
+		kill()
+		push()
+	}
+	startProcess(t, args...)
+	first := func() (ids []string) {
+		seen := map[string]bool{}
+		for _, at := range b.Applied() {
+			if p := at.Push; !seen[p.Id] {
+				seen[p.Id] = true
+				ids = append(ids, p.Id)
+				if !p.Moved || p.Server != "b@1" || len(p.Keys) != 1 {
+					t.Fatalf("a follower is %v", p)
+				}
+			}
+		}
+		return ids
+	}
+	eventually(t, "all have followed", func() bool { return len(first()) == len(want) })
+	if got := first(); !slices.Equal(got, want) {
+		t.Errorf("out of order: first difference at %d", firstDifference(got, want))
+	}
+	eventually(t, "all is committed", func() bool { return w.committed() == int64(len(want)+b.Count()) })
+	t.Logf("%d pushes, %d followers", len(want), b.Count())
 }
 
 func TestMain(m *testing.M) {

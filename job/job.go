@@ -55,6 +55,17 @@ type Config struct {
 	Directory Directory
 	// Open makes the outlet of one comet; it must not block. Required.
 	Open func(OutletConfig) Outlet
+	// Ledger keeps what is dropped. Zero means that drops are only counted.
+	Ledger Ledger
+	// Finder and Writer let pushes follow keys that have moved to another comet.
+	// Zero means that such pushes are dropped; one needs the other.
+	Finder Finder
+	Writer Writer
+	// MaxWaiting is how many drops and followers may wait to be stored; then
+	// nothing more is read. Zero means 65,536.
+	MaxWaiting int
+	// Name of this job, for the ledger.
+	Name string
 	// Refresh is how often the list of comets is read; one that is empty is read
 	// twenty times as often. Zero means one second.
 	Refresh time.Duration
@@ -82,6 +93,9 @@ type Job struct {
 	now     func() time.Time
 	metrics *metrics
 	routes  *routes
+	drops   *drops
+	follow  *follow
+	waiting int // immutable; Config.MaxWaiting
 }
 
 // New makes a job; Run starts it.
@@ -93,6 +107,8 @@ func New(cfg Config) (*Job, error) {
 		return nil, errors.New("job: no directory of comets given")
 	case cfg.Open == nil:
 		return nil, errors.New("job: no way to open outlets given")
+	case (cfg.Finder == nil) != (cfg.Writer == nil):
+		return nil, errors.New("job: one of finder and writer is given, and not the other")
 	}
 	if cfg.Refresh == 0 {
 		cfg.Refresh = time.Second
@@ -106,13 +122,18 @@ func New(cfg Config) (*Job, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	j := &Job{source: cfg.Source, log: cfg.Log, now: cfg.Now}
+	if cfg.MaxWaiting == 0 {
+		cfg.MaxWaiting = 65_536
+	}
+	j := &Job{source: cfg.Source, log: cfg.Log, now: cfg.Now, waiting: cfg.MaxWaiting}
 	j.routes = newRoutes(cfg)
-	m, err := newMetrics(cfg.Metrics, j.routes)
+	j.drops = newDrops(cfg, j.routes.relief.tell)
+	j.follow = newFollow(cfg, j.routes.relief.tell)
+	m, err := newMetrics(cfg.Metrics, j)
 	if err != nil {
 		return nil, fmt.Errorf("job: metrics: %w", err)
 	}
-	j.metrics = m
+	j.metrics, j.follow.metrics = m, m
 	return j, nil
 }
 
@@ -125,6 +146,8 @@ func (j *Job) Run(ctx context.Context) error {
 	listing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { j.routes.run(listing) })
+	wg.Go(func() { j.drops.queue.run(listing) })
+	wg.Go(func() { j.follow.queue.run(listing) })
 	defer func() {
 		stop()
 		wg.Wait()
@@ -144,6 +167,21 @@ func (j *Job) Ready(ctx context.Context) error {
 		return ErrNoList
 	}
 	return j.source.Ready(ctx)
+}
+
+// waitRoom waits while no living comet has room, or too much waits to be stored.
+func (j *Job) waitRoom(ctx context.Context) error {
+	for {
+		told := j.routes.relief.wait()
+		if j.drops.queue.size()+j.follow.queue.size() < j.waiting && j.routes.room() {
+			return ctx.Err()
+		}
+		select {
+		case <-told:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (j *Job) open(topic TopicID, number int32) Partition {

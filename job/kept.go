@@ -68,7 +68,7 @@ func (k *kept) forget(owner Owner) {
 // that they were kept for. Not under the lock of the routes.
 func finish(records []keptRecord, o Outcome) {
 	for _, r := range records {
-		r.of.Done(r.Entry, o)
+		r.of.Done(r.one, r.Delivery, o)
 	}
 }
 

@@ -18,15 +18,16 @@ type metrics struct {
 	replayed prometheus.Counter
 	links    prometheus.Counter
 	missing  prometheus.Counter
+	followed prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, r *routes) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, j *Job) (*metrics, error) {
 	m := &metrics{registerer: reg}
 	records := counters("oort_job_records_total", "Records read, by kind of push.", "kind")
 	for i, kind := range []string{"invalid", "keys", "room", "all", "kick", "cancel"} {
 		m.records[i] = records.WithLabelValues(kind)
 	}
-	dropped := counters("oort_job_dropped_total", "Deliveries to a comet that were dropped, by reason.", "reason")
+	dropped := counters("oort_job_dropped_total", "Deliveries to a comet that were dropped, in all or for some keys, by reason.", "reason")
 	for reason := ReasonSlow; reason < reasons; reason++ {
 		m.dropped[reason] = dropped.WithLabelValues(reason.String())
 	}
@@ -40,8 +41,17 @@ func newMetrics(reg prometheus.Registerer, r *routes) (*metrics, error) {
 	})
 	comets := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "oort_job_comets", Help: "Comets that are alive.",
-	}, func() float64 { return float64(r.count()) })
-	return m, m.register(records, dropped, deliveries, m.links, m.missing, comets)
+	}, func() float64 { return float64(j.routes.count()) })
+	m.followed = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "oort_job_followed_total", Help: "Pushes that were stored again for a comet to which their keys had moved.",
+	})
+	entering := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "oort_job_ledger_waiting", Help: "Drops that are not in the ledger yet; commits wait for them.",
+	}, func() float64 { return float64(j.drops.queue.size()) })
+	following := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "oort_job_followers_waiting", Help: "Pushes that are about to follow their keys; commits wait for them.",
+	}, func() float64 { return float64(j.follow.queue.size()) })
+	return m, m.register(records, dropped, deliveries, m.links, m.missing, comets, m.followed, entering, following)
 }
 
 func counters(name, help, label string) *prometheus.CounterVec {
@@ -83,8 +93,7 @@ func (m *metrics) drop(reason Reason) { m.dropped[reason].Inc() }
 // done counts the outcome of one delivery.
 func (m *metrics) done(o Outcome) {
 	switch {
-	case o.Drop != ReasonNone:
-		m.drop(o.Drop)
+	case o.Drop != ReasonNone: // counted when its fate is known
 	case o.Spared:
 		return // the outlet counts those
 	case o.Replayed:
@@ -93,5 +102,5 @@ func (m *metrics) done(o Outcome) {
 		m.applied.Inc()
 	}
 	m.links.Add(float64(o.Links))
-	m.missing.Add(float64(o.Missing))
+	m.missing.Add(float64(len(o.Missing)))
 }

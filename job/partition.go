@@ -3,8 +3,10 @@ package job
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/oortim/oort/deploy/fault"
+	"github.com/oortim/oort/proto/dropped"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -17,9 +19,10 @@ const (
 // partition is one tenancy of a partition. It implements Partition for the
 // source and Owner for the outlets.
 type partition struct {
-	job    *Job
-	topic  TopicID
-	number int32
+	job    *Job      // immutable
+	topic  TopicID   // immutable
+	number int32     // immutable
+	since  time.Time // immutable; when the tenancy began
 
 	mu     sync.Mutex
 	open   []entry       // guarded by mu; taken and not finished, in offset order
@@ -30,11 +33,10 @@ type partition struct {
 	idle   chan struct{} // guarded by mu; closed when open is empty, nil if nobody waits
 }
 
-// entry is a record that some comet has not answered yet, or that waits for one
-// before it.
+// entry is a record that is not finished, or that waits for one before it.
 type entry struct {
 	at   Position
-	left int // comets that have not answered
+	left int // comets that have not answered, and drops and followers that are not stored
 }
 
 var (
@@ -43,7 +45,7 @@ var (
 )
 
 func newPartition(j *Job, topic TopicID, number int32) *partition {
-	return &partition{job: j, topic: topic, number: number}
+	return &partition{job: j, topic: topic, number: number, since: j.now()}
 }
 
 // Partition implements Owner.
@@ -52,7 +54,7 @@ func (p *partition) Partition() (TopicID, int32) { return p.topic, p.number }
 // Take implements Partition.
 func (p *partition) Take(ctx context.Context, records []Record) error {
 	for len(records) > 0 {
-		if err := p.job.routes.waitRoom(ctx); err != nil {
+		if err := p.job.waitRoom(ctx); err != nil {
 			return err
 		}
 		n := step(records)
@@ -81,35 +83,47 @@ func (p *partition) route(records []Record) {
 	now := p.job.now().UnixMicro()
 	base := p.begin(len(records))
 	counts := make([]int, len(records))
+	reasons := make([]Reason, len(records))
 	for i, r := range records {
 		p.job.metrics.read(r)
-		counts[i] = p.routeOne(plan, r, base+int64(i), now)
+		if reasons[i] = unfit(r.Push, now); reasons[i] != ReasonNone {
+			counts[i] = 1 // its drop
+			continue
+		}
+		counts[i] = p.routeOne(plan, Delivery{Record: r, Owner: p, Entry: base + int64(i)})
 	}
 	p.admit(base, records, counts)
+	for i, reason := range reasons {
+		if reason != ReasonNone {
+			p.drop("", records[i], base+int64(i), records[i].Push.GetKeys(), Outcome{Drop: reason})
+		}
+	}
 	plan.offer()
 }
 
-// routeOne adds r to the plan and returns how many comets it concerns.
-func (p *partition) routeOne(plan *plan, r Record, entry int64, now int64) int {
-	d := Delivery{Record: r, Owner: p, Entry: entry}
-	switch {
-	case invalid(r.Push):
-		p.job.metrics.drop(ReasonInvalid)
-		return 0
-	case r.Push.ExpiresUs != 0 && r.Push.ExpiresUs <= now:
-		p.job.metrics.drop(ReasonExpired)
-		return 0
-	}
-	switch r.Push.Kind {
+// routeOne adds d to the plan and returns how many comets it concerns.
+func (p *partition) routeOne(plan *plan, d Delivery) int {
+	switch d.Push.Kind {
 	case pushpb.Kind_KIND_ROOM, pushpb.Kind_KIND_CANCEL:
 		return plan.every(d)
 	case pushpb.Kind_KIND_ALL:
 		return plan.shared(d)
 	}
-	if r.Push.Server == "" { // any comet may hold the keys
+	if d.Push.Server == "" { // any comet may hold the keys
 		return plan.every(d)
 	}
-	return plan.one(ServerID(r.Push.Server), d)
+	return plan.one(ServerID(d.Push.Server), d)
+}
+
+// unfit says why p goes to no comet at all, if so.
+func unfit(p *pushpb.Push, now int64) Reason {
+	switch {
+	case invalid(p):
+		return ReasonInvalid
+	case p.ExpiresUs != 0 && p.ExpiresUs <= now:
+		return ReasonExpired
+	}
+	return ReasonNone
 }
 
 // invalid reports whether nobody could be served by p.
@@ -145,8 +159,8 @@ func (p *partition) admit(base int64, records []Record, counts []int) {
 	p.advanceLocked()
 }
 
-// more says that n comets more get the delivery of an entry that is not
-// finished.
+// more says that n things more are to be settled for an entry that is not
+// finished: comets that get its delivery, too, or drops of it.
 func (p *partition) more(number int64, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,15 +170,66 @@ func (p *partition) more(number int64, n int) {
 }
 
 // Done implements Owner.
-func (p *partition) Done(number int64, o Outcome) {
+func (p *partition) Done(comet ServerID, d Delivery, o Outcome) {
 	p.job.metrics.done(o)
+	switch {
+	case p.gone():
+	case o.Drop == ReasonClosed && p.follows(d.Record, o):
+		p.follow(comet, d, d.Push.Keys)
+	case o.Drop != ReasonNone:
+		p.drop(comet, d.Record, d.Entry, d.Push.GetKeys(), o)
+	case len(o.Missing) == 0 || d.Push.Kind != pushpb.Kind_KIND_KEYS || d.Push.Server == "":
+		p.settle(d.Entry)
+	case p.job.follow.can(d.Record):
+		p.follow(comet, d, o.Missing)
+	case d.Push.Moved:
+		p.drop(comet, d.Record, d.Entry, o.Missing, Outcome{Drop: ReasonMoved})
+	default:
+		p.drop(comet, d.Record, d.Entry, o.Missing, Outcome{Drop: ReasonClosed})
+	}
+}
+
+// follows reports whether a push that was dropped because its comet has gone
+// follows its keys. It does only if no job can have sent it there: what was sent
+// may have been delivered, and would be seen twice. This job has not; and before
+// this tenancy the push was not made.
+func (p *partition) follows(r Record, o Outcome) bool {
+	return o.Unsent && p.job.follow.can(r) && r.Push.AcceptedUs > p.since.UnixMicro()
+}
+
+// follow sends a push after keys; the entry of its delivery waits for that.
+func (p *partition) follow(comet ServerID, d Delivery, keys []string) {
+	p.job.follow.queue.add(straggler{p, d.Entry, comet, d.Record, keys})
+}
+
+// drop counts a push as dropped for comet ("": for all), of keys if it is to
+// keys, and brings that into the ledger. The entry numbered waits for it.
+func (p *partition) drop(comet ServerID, r Record, number int64, keys []string, o Outcome) {
+	p.job.metrics.drop(o.Drop)
+	e := dropped.Of(r.Push)
+	e.Comet, e.Keys, e.Reason = string(comet), keys, o.Drop.String()
+	e.Partition, e.Offset = p.number, r.Offset
+	p.job.drops.add(drop{p, number, e, o.Entered})
+}
+
+// settle tells that one thing which the entry numbered waited for has been done;
+// false if the partition has been closed.
+func (p *partition) settle(number int64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return
+		return false
 	}
 	p.open[number-p.first].left--
 	p.advanceLocked()
+	return true
+}
+
+// gone reports whether the partition has been closed.
+func (p *partition) gone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.closed
 }
 
 // advanceLocked moves last over what is finished.

@@ -39,7 +39,7 @@ func TestFinishedPrefix(t *testing.T) {
 			d := open[i]
 			open = slices.Delete(open, i, i+1)
 			left[d.Offset]--
-			d.Owner.Done(d.Entry, job.Outcome{})
+			d.Owner.Done("", d, job.Outcome{})
 			want := slices.IndexFunc(left, func(n int) bool { return n > 0 })
 			if want < 0 {
 				want = n

@@ -196,21 +196,7 @@ func (r *routes) listed() bool {
 	}
 }
 
-// waitRoom waits while there are living comets and none of them has room.
-func (r *routes) waitRoom(ctx context.Context) error {
-	for {
-		told := r.relief.wait()
-		if r.room() {
-			return ctx.Err()
-		}
-		select {
-		case <-told:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
+// room reports whether some living comet has room, or there is none.
 func (r *routes) room() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -112,7 +112,7 @@ func (o *outlet) answer(i int, out job.Outcome) {
 	d := o.got[i]
 	o.got = slices.Delete(o.got, i, i+1)
 	o.mu.Unlock()
-	d.Owner.Done(d.Entry, out)
+	d.Owner.Done(o.server, d, out)
 }
 
 // bench is a job with outlets and a source of the test's own.
@@ -136,10 +136,15 @@ const now = 1_000_000_000 * time.Microsecond
 
 func newBench(t testing.TB, comets ...job.ServerID) *bench {
 	t.Helper()
+	return newBenchWith(t, func(*job.Config) {}, comets...)
+}
+
+func newBenchWith(t testing.TB, change func(*job.Config), comets ...job.ServerID) *bench {
+	t.Helper()
 	b := &bench{t: t, dir: new(jobtest.Directory), reg: prometheus.NewRegistry(), outlets: make(map[job.ServerID]*outlet)}
 	b.list(comets...)
 	source := &hands{opened: make(chan func(job.TopicID, int32) job.Partition)}
-	j, err := job.New(job.Config{
+	cfg := job.Config{
 		Source: source, Directory: b.dir, Refresh: 5 * time.Millisecond, Fresh: fresh, Metrics: b.reg,
 		Now: func() time.Time {
 			return time.UnixMicro(int64(now / time.Microsecond)).Add(time.Duration(b.clock.Load()))
@@ -150,7 +155,9 @@ func newBench(t testing.TB, comets ...job.ServerID) *bench {
 			b.outlets[c.Server] = &outlet{server: c.Server, relieved: c.Relieved}
 			return b.outlets[c.Server]
 		},
-	})
+	}
+	change(&cfg)
+	j, err := job.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +357,7 @@ func TestCloseDiscards(t *testing.T) {
 	if got := len(a.ids()); got != 3 {
 		t.Errorf("%d deliveries are left, want the other partition's 3", got)
 	}
-	flight.Owner.Done(flight.Entry, job.Outcome{})
+	flight.Owner.Done(a.server, flight, job.Outcome{})
 	if last, ok := p.Finished(); ok {
 		t.Errorf("a closed partition finished up to %v", last)
 	}

@@ -23,6 +23,14 @@ const goneKept = 4096
 // process's monotonic clock. Time in which the registry could not be read, or
 // in which this process itself stood still, does not count: after it every
 // comet gets a whole lease again.
+//
+// A comet that restarts under its name buries what it was before at once, since
+// what is offered to the former run until its lease ends would be counted as
+// dropped. Names are meant to be unique; where two processes share one all the
+// same, both hold links, and the elder must not lose them to a mistake in a
+// configuration. So it is raised from the dead when it is seen to renew twice:
+// its last renewal before it died may come to light after its successor's first,
+// a second one cannot.
 type observer struct {
 	// Immutable.
 	registry Registry
@@ -50,6 +58,9 @@ type sighting struct {
 	moved time.Time // when the counter was last seen to move
 	noted uint64    // reads begun when a renewal passed through this process
 	dead  bool
+	// wary is how many moves must be seen before it is alive again, since a later
+	// run of the same comet has been seen.
+	wary  int
 	rooms map[string]int32 // what it contributes to observer.rooms
 }
 
@@ -139,12 +150,15 @@ func (o *observer) sightLocked(c Comet, now time.Time, stood bool) bool {
 	s := o.comets[c.Server]
 	if s == nil {
 		delete(o.gone, c.Server)
-		o.comets[c.Server] = &sighting{Comet: c, moved: now}
-		return true
+		s = &sighting{Comet: c, moved: now}
+		o.comets[c.Server] = s
+		o.succeedLocked(s)
+		return !s.dead
 	}
 	if c.Counter > s.Counter {
-		s.Comet, s.moved, s.dead = c, now, false
-		return true
+		s.wary = max(0, s.wary-1)
+		s.Comet, s.moved, s.dead = c, now, s.wary > 0
+		return !s.dead
 	}
 	if stood && !s.dead {
 		s.moved = now
@@ -154,6 +168,25 @@ func (o *observer) sightLocked(c Comet, now time.Time, stood bool) bool {
 		o.contributeLocked(s, nil)
 	}
 	return false
+}
+
+// succeedLocked buries the earlier runs of a comet that is seen for the first
+// time, or itself if a later run is known.
+func (o *observer) succeedLocked(s *sighting) {
+	for server, other := range o.comets {
+		switch {
+		case s.Server.Succeeds(server):
+			o.doubtLocked(other)
+		case server.Succeeds(s.Server):
+			o.doubtLocked(s)
+		}
+	}
+}
+
+// doubtLocked takes s for dead until it has been seen to renew twice.
+func (o *observer) doubtLocked(s *sighting) {
+	s.dead, s.wary = true, 2
+	o.contributeLocked(s, nil)
 }
 
 // count takes over the room counts that were read.
@@ -200,7 +233,9 @@ func (o *observer) note(c Comet, rooms map[string]int32) {
 	o.sightLocked(c, now, false)
 	s := o.comets[c.Server]
 	s.noted = o.begun.Load()
-	o.contributeLocked(s, own)
+	if !s.dead {
+		o.contributeLocked(s, own)
+	}
 }
 
 func (o *observer) forget(server ident.Server) {

@@ -70,6 +70,20 @@ func (s *Service) resolve(ctx context.Context, want lookup) (online, error) {
 	return found, nil
 }
 
+// Where says which living comet has each key's session, in order; "" for a key
+// that is offline. The error wraps ErrUnavailable.
+func (s *Service) Where(ctx context.Context, keys []ident.Key) ([]ident.Server, error) {
+	found, err := s.resolve(ctx, lookup{keys: keys})
+	if err != nil {
+		return nil, err
+	}
+	servers := make([]ident.Server, len(keys))
+	for i, key := range keys {
+		servers[i] = found.keys[key].Server
+	}
+	return servers, nil
+}
+
 func (s *Service) read(ctx context.Context, want lookup) (sessions []Session, byMid [][]Session, err error) {
 	if len(want.keys) > 0 {
 		if sessions, err = s.cfg.Sessions.ByKeys(ctx, want.keys); err != nil {

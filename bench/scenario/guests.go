@@ -182,7 +182,7 @@ func (all *guests) got() (sum gotten) {
 func (all *guests) ended() (errs []error) {
 	all.each(func(g *guest) {
 		if err := g.link.Err(); err != nil {
-			errs = append(errs, err)
+			errs = append(errs, fmt.Errorf("a guest's link ended: %w", err))
 		}
 	})
 	return errs

@@ -40,7 +40,7 @@ type Million struct {
 	Heartbeat time.Duration `default:"5m" help:"Interval of a link's heartbeats."`
 	Hold      time.Duration `default:"10m" help:"How long the links are held while they send heartbeats."`
 	Pushes    int           `default:"3" help:"Messages to all, one after the other, and as many rounds of bare sends, by turns."`
-	Yield     int           `default:"10" help:"By how much clients, logic and Redis are nicer than the comet (nice(1)), which would have a host of its own."`
+	Yield     int           `default:"19" help:"By how much clients, logic and Redis are nicer than the comet (nice(1)), which would have a host of its own."`
 	Kfake     string        `placeholder:"FILE" help:"The kfake to run (go build ./deploy/kfake). Default: the one beside this oort."`
 }
 

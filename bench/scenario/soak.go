@@ -25,7 +25,7 @@ type Soak struct {
 	Walks     float64       `default:"20" help:"Changes of room a second, over all walkers."`
 	Dozers    int           `default:"8" help:"Links that do not read for a quarter of the time, and fall behind."`
 	Mutes     int           `default:"4" help:"Links that never read, and are dialled anew when the server has dropped them."`
-	Write     time.Duration `name:"write-timeout" default:"10s" help:"After what time the server drops those."`
+	Write     time.Duration `name:"write-timeout" default:"20s" help:"After what time the server drops those."`
 	Transport string        `enum:"tcp,ws,both" default:"both" help:"What links use: ${enum}."`
 }
 

@@ -150,7 +150,8 @@ func TestEchoOpenLoop(t *testing.T) {
 	s.Echo(EchoArgs{})
 	await(t, "every echo", func() bool { c := s.Counts(); return c.Messages == c.EchoesSent })
 	c := s.Counts()
-	if c.Gaps+c.Doubles+c.Wrong+c.Stale != 0 || c.Most-c.Least > 1 {
+	// A link whose socket takes no more loses its turn.
+	if c.Gaps+c.Doubles+c.Wrong+c.Stale != 0 || c.EchoesHeld == 0 && c.Most-c.Least > 1 {
 		t.Errorf("%+v", c)
 	}
 }

@@ -2,6 +2,7 @@ package push
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -90,10 +91,16 @@ func (a *answer) refusal() error {
 	return e
 }
 
+// errCount: a batch is not answered push by push.
+var errCount = errors.New("not a result for each push")
+
 // nonsense: the server took the push but its answer cannot be read.
 func (a *answer) nonsense(err error) error {
-	if a.cut != nil {
+	switch {
+	case a.cut != nil:
 		err = a.cut
+	case err == nil:
+		err = errCount
 	}
 	return &Error{Outcome: Unknown, Status: a.status, Err: fmt.Errorf("answer %.100q: %w", a.body, err)}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,7 +123,7 @@ func TestBatch(t *testing.T) {
 			io.WriteString(w, tt.body)
 		})
 		got, err := c.PushBatch(context.Background(), []push.Push{{Room: "live://1", Op: 1000}, {All: true, Op: 1000}, {Op: 1000}, {Op: 1000}})
-		if len(got) != len(tt.want) || !errors.Is(err, tt.err) {
+		if len(got) != len(tt.want) || !errors.Is(err, tt.err) || err != nil && strings.Contains(err.Error(), "%!") {
 			t.Errorf("%d %s: got %v, %v", tt.status, tt.body, got, err)
 			continue
 		}

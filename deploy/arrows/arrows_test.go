@@ -23,16 +23,17 @@ type graph map[string][]string
 // package may always import its own tree. Trees that are not listed (main,
 // deploy) are where things are put together and may import anything.
 var allowed = map[string][]string{
-	"proto":        {},
-	"poller":       {},
-	"comet":        {"proto", "poller"},
-	"logic":        {"proto"},
-	"job":          {"proto"},
-	"client":       {"proto"},
-	"bench":        {"proto", "client", "poller"},
-	"bench/echo":   {"bench", "proto", "poller", "comet/slab"},     // made of what a comet is made of
-	"bench/server": {"bench", "proto", "poller", "comet", "logic"}, // the server under test
-	"deploy/ops":   {},
+	"proto":          {},
+	"poller":         {},
+	"comet":          {"proto", "poller"},
+	"logic":          {"proto"},
+	"job":            {"proto"},
+	"client":         {"proto"},
+	"bench":          {"proto", "client", "poller"},
+	"bench/echo":     {"bench", "proto", "poller", "comet/slab"},             // made of what a comet is made of
+	"bench/scenario": {"bench", "proto", "client", "poller", "comet/ledger"}, // the words of lanes and outcomes
+	"bench/server":   {"bench", "proto", "poller", "comet", "logic"},         // the server under test
+	"deploy/ops":     {},
 }
 
 // faults holds the names of defects that a build tag switches on; it imports

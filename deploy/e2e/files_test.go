@@ -175,7 +175,7 @@ func TestCommandsInText(t *testing.T) {
 	for _, path := range []string{"README.md", "docs/operating.md", "docs/bench.md", "deploy/compose.yaml"} {
 		texts[path] = read(t, filepath.Join(root, path))
 	}
-	for _, command := range []string{"serve", "comet", "logic", "job", "health", "config show", "config check", "client join", "client send",
+	for _, command := range []string{"serve", "comet", "logic", "job", "drops", "health", "config show", "config check", "client join", "client send",
 		"bench push", "bench suite", "bench floor", "bench echo", "bench io accept", "bench io idle", "bench io echo",
 		"bench million", "bench io heartbeat", "bench io fanout", "bench io churn", "bench io slow", "bench io mixed"} {
 		texts["oort "+command+" --help"] = helpOf(t, strings.Fields(command)...)

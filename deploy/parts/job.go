@@ -15,15 +15,17 @@ import (
 	"github.com/oortim/oort/job/consume"
 	"github.com/oortim/oort/job/directory"
 	"github.com/oortim/oort/job/dispatch"
+	"github.com/oortim/oort/job/produce"
 )
 
 // Job is `oort job`.
 type Job struct {
 	ops.AdminFlags
 	KafkaFlags
+	LedgerFlags
 	GRPCFlags
 	TraceFlags
-	Name    string        `help:"Name of this job, for comets' logs. Default: the host's and the process's."`
+	Name    string        `help:"Name of this job, for comets' logs and the ledger. Default: the host's and the process's."`
 	Logic   []string      `default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Logic's gRPC addresses."`
 	Static  string        `placeholder:"NAME" help:"Be a static member of the group, of that name, unique among the jobs: after a crash it has its partitions back at once."`
 	MaxHold time.Duration `default:"30s" help:"How long a push waits for one comet."`
@@ -61,12 +63,17 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 	if err != nil {
 		return err
 	}
+	name := jobName(c.Name)
 	_, err = b.openJob(ctx, jobConfig{
+		name: name,
+		produce: produce.Config{
+			Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl, Topic: c.Topic, Ledger: c.ledger(c.Topic),
+		},
 		consume: consume.Config{
 			Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
 			Topic: c.Topic, Group: c.Group, Instance: c.Static, Session: c.Session,
 		},
-		dispatch: dispatch.Config{Job: jobName(c.Name), Dial: ways.dialComet, MaxHold: c.MaxHold},
+		dispatch: dispatch.Config{Job: name, Dial: ways.dialComet, MaxHold: c.MaxHold},
 		logic:    toLogic,
 	})
 	if err != nil {
@@ -90,6 +97,8 @@ func processName() string {
 }
 
 type jobConfig struct {
+	name     string
+	produce  produce.Config
 	consume  consume.Config
 	dispatch dispatch.Config
 	logic    grpc.ClientConnInterface
@@ -107,13 +116,28 @@ func (b *base) openJob(ctx context.Context, c jobConfig) (*job.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	var producer *produce.Kafka
+	err = b.reach(ctx, "kafka", func(ctx context.Context) (err error) {
+		producer, err = produce.Open(ctx, c.produce)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.opened.add("job's producer", func(context.Context) error { producer.Close(); return nil })
+	var ledger job.Ledger
+	if c.produce.Ledger != "" {
+		ledger = producer
+	}
 	c.dispatch.Log, c.dispatch.Metrics, c.dispatch.Tracer = b.log, b.admin.Registry(), b.tracer
 	d, err := dispatch.New(c.dispatch)
 	if err != nil {
 		return nil, err
 	}
+	comets := directory.New(c.logic)
 	j, err := job.New(job.Config{
-		Source: source, Directory: directory.New(c.logic), Open: d.Open, Refresh: c.refresh,
+		Source: source, Directory: comets, Open: d.Open, Refresh: c.refresh,
+		Ledger: ledger, Finder: comets, Writer: producer, Name: c.name,
 		Log: b.log, Metrics: b.admin.Registry(),
 	})
 	if err != nil {

@@ -79,6 +79,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
+	redis.TTLs.Record = 4 * c.Lease
 	kafka, err := c.reached(b.telling())
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/job/consume"
 	"github.com/oortim/oort/job/dispatch"
+	"github.com/oortim/oort/job/produce"
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/logic/publish"
 	logicrpc "github.com/oortim/oort/logic/rpc"
@@ -96,6 +97,8 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	}
 	cometpb.RegisterCometServer(toComet, cometrpc.NewServer(s, cometrpc.Options{Tracer: b.tracer}))
 	j, err := b.openJob(ctx, jobConfig{
+		name:     "serve",
+		produce:  produce.Config{Brokers: brokers, Dial: k.Dial},
 		consume:  consume.Config{Brokers: brokers, Dial: k.Dial, Instance: "serve", Session: nearSession},
 		dispatch: dispatch.Config{Job: "serve", Dial: within(toComet)},
 		logic:    toLogic,

@@ -39,10 +39,13 @@ func newOwner(partition int32) *owner {
 
 func (o *owner) Partition() (job.TopicID, int32) { return job.TopicID{7}, o.partition }
 
-func (o *owner) Done(entry int64, out job.Outcome) {
+func (o *owner) Done(_ job.ServerID, d job.Delivery, out job.Outcome) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.outcomes[entry] = append(o.outcomes[entry], out)
+	o.outcomes[d.Entry] = append(o.outcomes[d.Entry], out)
+	o.mu.Unlock()
+	if out.Entered != nil {
+		out.Entered()
+	}
 }
 
 // drops counts the outcomes by reason; each entry must have one at most.
@@ -198,7 +201,7 @@ func TestOutcomes(t *testing.T) {
 	p.wait(t, 5)
 	for i, want := range []job.Reason{job.ReasonNone, job.ReasonClosed, job.ReasonExpired, job.ReasonInvalid, job.ReasonInvalid} {
 		got := p.outcomes[int64(i)][0]
-		if got.Drop != want || got.Links != i || got.Missing != i {
+		if got.Drop != want || got.Links != i || len(got.Missing) != i {
 			t.Errorf("drop %d: %+v, want %v", i, got, want)
 		}
 	}

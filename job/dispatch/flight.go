@@ -64,9 +64,14 @@ func (o *outlet) batchLocked(l *lane, verdicts []verdict) (*batch, []verdict) {
 		case len(b.items) > 0 && (b.bytes+n > min(o.cfg.BatchBytes, o.maxBytes) || it.Owner != b.items[0].Owner):
 			return o.launchLocked(b), verdicts
 		}
-		if reason != job.ReasonNone {
-			verdicts = append(verdicts, dropped(o.popLocked(l), reason))
+		switch {
+		case reason != job.ReasonNone && len(b.items) > 0:
+			return o.launchLocked(b), verdicts // the drop comes first the next time
+		case reason != job.ReasonNone:
+			verdicts = append(verdicts, o.droppedLocked(l, o.popLocked(l), reason))
 			continue
+		case l.held.drops > 0:
+			return nil, verdicts
 		}
 		o.chosenLocked(it.Delivery, send)
 		b.items = append(b.items, l.pop()) // stays in the books until it lands
@@ -104,9 +109,9 @@ func (o *outlet) answered(ack *cometpb.Ack) error {
 	o.answers.Add(1)
 	o.metrics.answered(b, o.cfg.Now())
 	for i, out := range ack.GetOutcomes() {
-		it, o := &b.items[i], outcome(out)
-		it.end(o)
-		it.Owner.Done(it.Entry, o)
+		it, out := &b.items[i], outcome(out)
+		it.end(out)
+		it.Owner.Done(o.server, it.Delivery, out)
 	}
 	if relieved {
 		o.relieved()
@@ -127,6 +132,6 @@ func outcome(o *cometpb.Outcome) job.Outcome {
 	}
 	return job.Outcome{
 		Drop: reason, Replayed: o.GetReplayed(),
-		Links: int(o.GetLinks()), Missing: len(o.GetMissing()),
+		Links: int(o.GetLinks()), Missing: o.GetMissing(),
 	}
 }

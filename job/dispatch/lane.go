@@ -15,6 +15,11 @@ type laneKey struct {
 	partition int32
 }
 
+func keyOf(owner job.Owner) laneKey {
+	topic, partition := owner.Partition()
+	return laneKey{topic, partition}
+}
+
 // lane holds what waits for one comet in one partition.
 type lane struct {
 	key    laneKey
@@ -22,7 +27,12 @@ type lane struct {
 	flight *batch // nil if nothing is in flight
 	queued bool   // the lane is in outlet.ready
 	parked bool   // the lane is in outlet.rooms.parked
+	held   *held  // nothing more is sent while it counts
 }
+
+// held counts drops of a lane that are not in the ledger yet. A partition that is
+// revoked leaves its own behind; the lane gets another.
+type held struct{ drops int }
 
 // item is a delivery that waits.
 type item struct {
@@ -80,15 +90,4 @@ func (b *batch) message(seq uint64) *cometpb.ToComet {
 type verdict struct {
 	item    item
 	outcome job.Outcome
-}
-
-func tell(verdicts []verdict) {
-	for _, v := range verdicts {
-		v.item.end(v.outcome)
-		v.item.Owner.Done(v.item.Entry, v.outcome)
-	}
-}
-
-func dropped(it item, reason job.Reason) verdict {
-	return verdict{it, job.Outcome{Drop: reason}}
 }

@@ -105,7 +105,7 @@ func (o *outlet) Offer(deliveries []job.Delivery) {
 		it := item{Delivery: d, seq: o.seq, at: now}
 		it.begin(o)
 		if o.refused {
-			verdicts = append(verdicts, dropped(it, job.ReasonClosed))
+			verdicts = append(verdicts, verdict{it, job.Outcome{Drop: job.ReasonClosed, Unsent: true}})
 			continue
 		}
 		o.takeLocked(it)
@@ -121,14 +121,13 @@ func (o *outlet) Offer(deliveries []job.Delivery) {
 }
 
 func (o *outlet) takeLocked(it item) {
-	topic, partition := it.Owner.Partition()
-	key := laneKey{topic, partition}
+	key := keyOf(it.Owner)
 	if fault.On(fault.RoundRobin) {
 		key.partition += 1000 * int32(it.seq%4)
 	}
 	l := o.lanes[key]
 	if l == nil {
-		l = &lane{key: key}
+		l = &lane{key: key, held: new(held)}
 		o.lanes[key] = l
 	}
 	l.push(it)
@@ -139,7 +138,7 @@ func (o *outlet) takeLocked(it item) {
 
 // readyLocked puts a lane that could send in line.
 func (o *outlet) readyLocked(l *lane) {
-	if l.flight == nil && len(l.queue) > 0 && !l.queued && !l.parked {
+	if l.flight == nil && l.held.drops == 0 && len(l.queue) > 0 && !l.queued && !l.parked {
 		l.queued = true
 		o.ready = append(o.ready, l)
 	}
@@ -157,7 +156,7 @@ func (o *outlet) overflowLocked() (verdicts []verdict) {
 		if oldest == nil {
 			return verdicts // everything is in flight
 		}
-		verdicts = append(verdicts, dropped(o.popLocked(oldest), job.ReasonSlow))
+		verdicts = append(verdicts, o.droppedLocked(oldest, o.popLocked(oldest), job.ReasonSlow))
 	}
 	return verdicts
 }
@@ -186,6 +185,9 @@ func (o *outlet) Room() bool {
 // Forget implements job.Outlet.
 func (o *outlet) Forget(owner job.Owner) {
 	o.mu.Lock()
+	if l := o.lanes[keyOf(owner)]; l != nil {
+		l.held = new(held)
+	}
 	o.dropLocked(job.ReasonNone, func(it item) bool { return it.Owner == owner })
 	for _, b := range o.flights {
 		if b.items[0].Owner == owner {
@@ -216,11 +218,13 @@ func (o *outlet) dropLocked(reason job.Reason, match func(item) bool) (verdicts 
 				continue
 			}
 			o.countLocked(-1, -size(it.Delivery))
-			verdicts = append(verdicts, dropped(it, reason))
+			if reason != job.ReasonNone { // forgotten: nobody hears of it
+				verdicts = append(verdicts, o.droppedLocked(l, it, reason))
+			}
 		}
 		clear(l.queue[len(keep):])
 		l.queue = keep
-		if len(keep) == 0 && l.flight == nil && !l.queued {
+		if len(keep) == 0 && l.flight == nil && !l.queued && l.held.drops == 0 {
 			delete(o.lanes, key)
 		}
 	}
@@ -234,11 +238,38 @@ func (o *outlet) abandonLocked(reason job.Reason, match func(*batch) bool) (verd
 			continue
 		}
 		for _, it := range b.items {
-			verdicts = append(verdicts, dropped(it, reason))
+			v := verdict{it, job.Outcome{Drop: reason}}
+			if !b.forgot {
+				v.outcome.Entered = o.holdLocked(b.lane)
+			}
+			verdicts = append(verdicts, v)
 		}
 		o.landLocked(seq, b)
 	}
 	return verdicts
+}
+
+// droppedLocked says that an item of l that was never sent has been dropped.
+func (o *outlet) droppedLocked(l *lane, it item, reason job.Reason) verdict {
+	return verdict{it, job.Outcome{Drop: reason, Unsent: true, Entered: o.holdLocked(l)}}
+}
+
+// holdLocked holds a lane back until what it returns is called.
+func (o *outlet) holdLocked(l *lane) (entered func()) {
+	h := l.held
+	h.drops++
+	return func() {
+		o.mu.Lock()
+		h.drops--
+		if h == l.held {
+			o.readyLocked(l)
+		}
+		sendable := len(o.ready) > 0
+		o.mu.Unlock()
+		if sendable {
+			signal(o.wake)
+		}
+	}
 }
 
 // landLocked takes a batch out of the books, and lets its lane go on.
@@ -265,7 +296,10 @@ func (o *outlet) settleLocked() (relieved bool) {
 
 // finish tells outcomes; never under the lock.
 func (o *outlet) finish(verdicts []verdict, relieved bool) {
-	tell(verdicts)
+	for _, v := range verdicts {
+		v.item.end(v.outcome)
+		v.item.Owner.Done(o.server, v.item.Delivery, v.outcome)
+	}
 	if relieved {
 		o.relieved()
 	}

@@ -44,7 +44,7 @@ func (it *item) end(o job.Outcome) {
 	if it.span == nil {
 		return
 	}
-	it.span.SetAttributes(attribute.Int("oort.links", o.Links), attribute.Int("oort.missing_keys", o.Missing),
+	it.span.SetAttributes(attribute.Int("oort.links", o.Links), attribute.Int("oort.missing_keys", len(o.Missing)),
 		attribute.Bool("oort.replayed", o.Replayed))
 	if o.Drop != job.ReasonNone {
 		it.span.SetStatus(codes.Error, o.Drop.String())

@@ -25,7 +25,7 @@ type Place struct {
 }
 
 // Comet applies batches as the contract says: of each partition in order, and
-// nothing at or below the mark. Any number of jobs may be connected.
+// nothing at or below the mark; of that it says which keys it did not find. Any number of jobs may be connected.
 type Comet struct {
 	cometpb.UnimplementedCometServer
 	server string
@@ -41,11 +41,17 @@ type Comet struct {
 	cuts     map[chan struct{}]bool       // guarded by mu; one a stream
 	changed  chan struct{}                // guarded by mu; closed with each application
 	outcome  func(Place) *cometpb.Outcome // guarded by mu
+	missing  map[placeKey][]string        // guarded by mu; keys that a record did not find
 }
 
 type markKey struct {
 	topic     string
 	partition int32
+}
+
+type placeKey struct {
+	markKey
+	mark
 }
 
 type mark struct {
@@ -62,6 +68,7 @@ func NewComet(server string) *Comet {
 	return &Comet{
 		server: server, marks: make(map[markKey]mark), maxBytes: 1 << 20,
 		cuts: make(map[chan struct{}]bool), changed: make(chan struct{}),
+		missing: make(map[placeKey][]string),
 	}
 }
 
@@ -163,7 +170,8 @@ func (c *Comet) apply(b *cometpb.Batch) (ack *cometpb.Ack, mute bool) {
 	for _, r := range b.GetRecords() {
 		if at, known := c.marks[key]; known && !at.below(r.GetLeaderEpoch(), r.GetOffset()) {
 			c.replayed++
-			ack.Outcomes = append(ack.Outcomes, &cometpb.Outcome{Replayed: true})
+			missing := c.missing[placeKey{key, mark{r.GetLeaderEpoch(), r.GetOffset()}}]
+			ack.Outcomes = append(ack.Outcomes, &cometpb.Outcome{Replayed: true, Missing: missing})
 			continue
 		}
 		c.marks[key] = mark{r.GetLeaderEpoch(), r.GetOffset()}
@@ -172,6 +180,9 @@ func (c *Comet) apply(b *cometpb.Batch) (ack *cometpb.Ack, mute bool) {
 		out := &cometpb.Outcome{Links: 1}
 		if c.outcome != nil {
 			out = c.outcome(p)
+		}
+		if len(out.Missing) > 0 {
+			c.missing[placeKey{key, c.marks[key]}] = out.Missing
 		}
 		ack.Outcomes = append(ack.Outcomes, out)
 	}

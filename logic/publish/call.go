@@ -78,7 +78,7 @@ func (c *call) submit(i int, p *pushpb.Push) {
 		c.answer(i, fmt.Errorf("%w: %d bytes, %d allowed", ErrTooLarge, len(value), c.k.cfg.MaxRecordBytes))
 		return
 	}
-	key := recordKey(p)
+	key := pushpb.RecordKey(p)
 	to := c.k.of(key)
 	if err := c.k.watch.refuses(to.partition, p); err != nil {
 		c.answer(i, err)

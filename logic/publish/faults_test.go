@@ -68,6 +68,7 @@ func TestUnknown(t *testing.T) {
 		"says unknown error":     {judge: always(lie), code: kerr.UnknownServerError.Code},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of them wait
 			b := startBroker(t, broker.Config{})
 			var heal atomic.Bool
 			fault := f.judge
@@ -78,11 +79,11 @@ func TestUnknown(t *testing.T) {
 				return fault()
 			}
 			k := openFaulty(t, Config{Brokers: []string{b.Addr()}}, f)
-			ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // in which the request is sent, whatever else runs
 			defer cancel()
 			start := time.Now()
 			err := k.Publish(ctx, []*pushpb.Push{room("1", "test://1")})[0]
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("answer took %v", took)
 			}
 			if !errors.Is(err, ErrUnknown) || errors.Is(err, logic.ErrNotStored) {

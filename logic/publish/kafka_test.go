@@ -130,7 +130,7 @@ func TestRecordKey(t *testing.T) {
 		{&pushpb.Push{Kind: pushpb.Kind_KIND_KICK, Server: "c1@1", Room: "a://b"}, "c1@1"},
 		{&pushpb.Push{Kind: pushpb.Kind_KIND_ALL, Room: "a://b", Server: "c1@1"}, "*"},
 	} {
-		if got := recordKey(c.push); got != c.want {
+		if got := pushpb.RecordKey(c.push); got != c.want {
 			t.Errorf("%v: key %q, want %q", c.push, got, c.want)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -108,26 +107,9 @@ func durability(replication int16) map[string]*string {
 	return map[string]*string{"min.insync.replicas": &two}
 }
 
-// allKey is the record key of every push to all: a constant, so that they have
-// one partition and with it one order. They are few, and each is the most
-// expensive push there is: they gain nothing from being spread.
-const allKey = "*"
-
-// recordKey is what orders a push: pushes with one key have one partition.
-func recordKey(p *pushpb.Push) string {
-	switch p.GetKind() {
-	case pushpb.Kind_KIND_ROOM:
-		return p.GetRoom()
-	case pushpb.Kind_KIND_KEYS, pushpb.Kind_KIND_KICK:
-		return p.GetServer()
-	default:
-		return allKey
-	}
-}
-
-// of is the producer of a record key. Every logic of a cluster agrees on it.
+// of is the producer of a record key.
 func (k *Kafka) of(key string) *producer {
-	return k.producers[xxhash.Sum64String(key)%uint64(len(k.producers))]
+	return k.producers[pushpb.Partition(key, len(k.producers))]
 }
 
 // waiting counts what has been submitted and not answered.

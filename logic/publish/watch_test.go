@@ -59,14 +59,14 @@ func TestJobsBehind(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	k := open(t, Config{Brokers: []string{b.Addr()}, Partitions: 2, MaxLag: time.Millisecond, Metrics: reg})
 	behind, free := room("1", "test://1"), room("2", "test://2")
-	for n := 3; k.of(recordKey(free)) == k.of(recordKey(behind)); n++ {
+	for n := 3; k.of(pushpb.RecordKey(free)) == k.of(pushpb.RecordKey(behind)); n++ {
 		free.Room = "test://" + string(rune('0'+n))
 	}
 	mustStore(t, k, behind)
 	until(t, k, behind, func(err error) bool { return errors.Is(err, logic.ErrOverloaded) })
 	mustStore(t, k, free)
 	kick := &pushpb.Push{Id: "k", Kind: pushpb.Kind_KIND_KICK, Server: "c1@1"}
-	for n := 1; k.of(recordKey(kick)) != k.of(recordKey(behind)); n++ {
+	for n := 1; k.of(pushpb.RecordKey(kick)) != k.of(pushpb.RecordKey(behind)); n++ {
 		kick.Server = "c1@" + string(rune('1'+n))
 	}
 	mustStore(t, k, kick)

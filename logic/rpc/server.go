@@ -130,6 +130,31 @@ func (s *Server) Comets(ctx context.Context, _ *logicpb.CometsRequest) (*logicpb
 	return reply, nil
 }
 
+// maxWhere is how many keys one question may name.
+const maxWhere = 4096
+
+// Where implements logicpb.LogicServer.
+func (s *Server) Where(ctx context.Context, req *logicpb.WhereRequest) (*logicpb.WhereReply, error) {
+	if n := len(req.Keys); n > maxWhere {
+		return nil, status.Errorf(codes.InvalidArgument, "rpc: %d keys, limit %d", n, maxWhere)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.opt.Timeout)
+	defer cancel()
+	keys := make([]ident.Key, len(req.Keys))
+	for i, key := range req.Keys {
+		keys[i] = ident.Key(key)
+	}
+	servers, err := s.svc.Where(ctx, keys)
+	if err != nil {
+		return nil, grpcError(err)
+	}
+	reply := &logicpb.WhereReply{Servers: make([]string, len(servers))}
+	for i, server := range servers {
+		reply.Servers[i] = string(server)
+	}
+	return reply, nil
+}
+
 func parseServer(name string) (ident.Server, error) {
 	server, err := ident.ParseServer(name)
 	if err != nil {

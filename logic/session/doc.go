@@ -46,7 +46,9 @@
 // while they live, but for a slow round of restoring that renews them. What a crashed comet leaves
 // behind counts as absent as soon as its lease ends, is overwritten by the next login of the
 // key, and ends with the TTL. Tombstones live for TombstoneTTL (60 s), longer
-// than a login can be under way. Renewals live for RecordTTL (10 min).
+// than a login can be under way. Renewals live for RecordTTL (a minute), four leases or
+// more: what is left of a comet that died is read, and judged anew by each logic that
+// starts, only as long.
 package session
 
 import "time"
@@ -59,7 +61,7 @@ type TTLs struct {
 	// Tombstone must outlast a login that is under way. Zero means 60 s.
 	Tombstone time.Duration
 	// Record is for a comet's last renewal; it must be well above the lease.
-	// Zero means 10 min.
+	// Zero means a minute.
 	Record time.Duration
 }
 
@@ -71,7 +73,7 @@ func (t TTLs) withDefaults() TTLs {
 		t.Tombstone = time.Minute
 	}
 	if t.Record == 0 {
-		t.Record = 10 * time.Minute
+		t.Record = time.Minute
 	}
 	return t
 }

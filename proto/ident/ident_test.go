@@ -152,3 +152,22 @@ func TestNewServer(t *testing.T) {
 		}
 	})
 }
+
+func TestSucceeds(t *testing.T) {
+	for _, c := range []struct {
+		s, other Server
+		want     bool
+	}{
+		{"c1@2", "c1@1", true},
+		{"c1@1", "c1@2", false},
+		{"c1@1", "c1@1", false},
+		{"c1@10", "c1@f", true}, // numbers, not words
+		{"c1@f", "c1@10", false},
+		{"c2@2", "c1@1", false},
+		{"c1@ff", "c@1", false},
+	} {
+		if got := c.s.Succeeds(c.other); got != c.want {
+			t.Errorf("%q succeeds %q: %v", c.s, c.other, got)
+		}
+	}
+}

@@ -51,4 +51,15 @@ func (s Server) Name() string {
 	return name
 }
 
+// Succeeds reports whether s is a later run of the comet that other is a run of.
+// Both must have passed ParseServer.
+func (s Server) Succeeds(other Server) bool {
+	name, start, _ := strings.Cut(string(s), serverSep)
+	otherName, otherStart, _ := strings.Cut(string(other), serverSep)
+	if len(start) != len(otherStart) { // no leading zeros: the longer is the larger
+		return name == otherName && len(start) > len(otherStart)
+	}
+	return name == otherName && start > otherStart
+}
+
 func isServerByte(c byte) bool { return isLowerWord(c) || c == '.' }

@@ -1265,6 +1265,97 @@ func (x *CometInfo) GetDraining() bool {
 	return false
 }
 
+type WhereRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 4,096.
+	Keys          []string `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhereRequest) Reset() {
+	*x = WhereRequest{}
+	mi := &file_proto_logicpb_logic_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhereRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhereRequest) ProtoMessage() {}
+
+func (x *WhereRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_logicpb_logic_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhereRequest.ProtoReflect.Descriptor instead.
+func (*WhereRequest) Descriptor() ([]byte, []int) {
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WhereRequest) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type WhereReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As many as the request had keys, in the same order: the living comet that
+	// has the key's session, name and incarnation; empty: it is offline.
+	Servers       []string `protobuf:"bytes,1,rep,name=servers,proto3" json:"servers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WhereReply) Reset() {
+	*x = WhereReply{}
+	mi := &file_proto_logicpb_logic_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WhereReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WhereReply) ProtoMessage() {}
+
+func (x *WhereReply) ProtoReflect() protoreflect.Message {
+	mi := &file_proto_logicpb_logic_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WhereReply.ProtoReflect.Descriptor instead.
+func (*WhereReply) Descriptor() ([]byte, []int) {
+	return file_proto_logicpb_logic_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *WhereReply) GetServers() []string {
+	if x != nil {
+		return x.Servers
+	}
+	return nil
+}
+
 var File_proto_logicpb_logic_proto protoreflect.FileDescriptor
 
 const file_proto_logicpb_logic_proto_rawDesc = "" +
@@ -1368,19 +1459,25 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\tCometInfo\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x1b\n" +
 	"\tgrpc_addr\x18\x02 \x01(\tR\bgrpcAddr\x12\x1a\n" +
-	"\bdraining\x18\x03 \x01(\bR\bdraining*V\n" +
+	"\bdraining\x18\x03 \x01(\bR\bdraining\"\"\n" +
+	"\fWhereRequest\x12\x12\n" +
+	"\x04keys\x18\x01 \x03(\tR\x04keys\"&\n" +
+	"\n" +
+	"WhereReply\x12\x18\n" +
+	"\aservers\x18\x01 \x03(\tR\aservers*V\n" +
 	"\x06Status\x12\r\n" +
 	"\tSTATUS_OK\x10\x00\x12\x11\n" +
 	"\rSTATUS_DENIED\x10\x01\x12\x12\n" +
 	"\x0eSTATUS_INVALID\x10\x02\x12\x16\n" +
-	"\x12STATUS_UNAVAILABLE\x10\x032\x9e\x03\n" +
+	"\x12STATUS_UNAVAILABLE\x10\x032\xdf\x03\n" +
 	"\x05Logic\x12J\n" +
 	"\bSessions\x12\x1b.oort.logic.v1.SessionBatch\x1a\x1d.oort.logic.v1.SessionResults(\x010\x01\x12?\n" +
 	"\x05Renew\x12\x1b.oort.logic.v1.RenewRequest\x1a\x19.oort.logic.v1.RenewReply\x12<\n" +
 	"\x04Mend\x12\x1a.oort.logic.v1.MendRequest\x1a\x18.oort.logic.v1.MendReply\x12?\n" +
 	"\x05Leave\x12\x1b.oort.logic.v1.LeaveRequest\x1a\x19.oort.logic.v1.LeaveReply\x12E\n" +
 	"\aReceive\x12\x1d.oort.logic.v1.ReceiveRequest\x1a\x1b.oort.logic.v1.ReceiveReply\x12B\n" +
-	"\x06Comets\x12\x1c.oort.logic.v1.CometsRequest\x1a\x1a.oort.logic.v1.CometsReplyB&Z$github.com/oortim/oort/proto/logicpbb\x06proto3"
+	"\x06Comets\x12\x1c.oort.logic.v1.CometsRequest\x1a\x1a.oort.logic.v1.CometsReply\x12?\n" +
+	"\x05Where\x12\x1b.oort.logic.v1.WhereRequest\x1a\x19.oort.logic.v1.WhereReplyB&Z$github.com/oortim/oort/proto/logicpbb\x06proto3"
 
 var (
 	file_proto_logicpb_logic_proto_rawDescOnce sync.Once
@@ -1395,7 +1492,7 @@ func file_proto_logicpb_logic_proto_rawDescGZIP() []byte {
 }
 
 var file_proto_logicpb_logic_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_proto_logicpb_logic_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_proto_logicpb_logic_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_proto_logicpb_logic_proto_goTypes = []any{
 	(Status)(0),            // 0: oort.logic.v1.Status
 	(*SessionBatch)(nil),   // 1: oort.logic.v1.SessionBatch
@@ -1415,16 +1512,18 @@ var file_proto_logicpb_logic_proto_goTypes = []any{
 	(*CometsRequest)(nil),  // 15: oort.logic.v1.CometsRequest
 	(*CometsReply)(nil),    // 16: oort.logic.v1.CometsReply
 	(*CometInfo)(nil),      // 17: oort.logic.v1.CometInfo
-	nil,                    // 18: oort.logic.v1.RenewRequest.RoomsEntry
-	nil,                    // 19: oort.logic.v1.RenewReply.RoomsEntry
+	(*WhereRequest)(nil),   // 18: oort.logic.v1.WhereRequest
+	(*WhereReply)(nil),     // 19: oort.logic.v1.WhereReply
+	nil,                    // 20: oort.logic.v1.RenewRequest.RoomsEntry
+	nil,                    // 21: oort.logic.v1.RenewReply.RoomsEntry
 }
 var file_proto_logicpb_logic_proto_depIdxs = []int32{
 	2,  // 0: oort.logic.v1.SessionBatch.connects:type_name -> oort.logic.v1.Connect
 	3,  // 1: oort.logic.v1.SessionBatch.disconnects:type_name -> oort.logic.v1.Disconnect
 	5,  // 2: oort.logic.v1.SessionResults.connected:type_name -> oort.logic.v1.Connected
 	0,  // 3: oort.logic.v1.Connected.status:type_name -> oort.logic.v1.Status
-	18, // 4: oort.logic.v1.RenewRequest.rooms:type_name -> oort.logic.v1.RenewRequest.RoomsEntry
-	19, // 5: oort.logic.v1.RenewReply.rooms:type_name -> oort.logic.v1.RenewReply.RoomsEntry
+	20, // 4: oort.logic.v1.RenewRequest.rooms:type_name -> oort.logic.v1.RenewRequest.RoomsEntry
+	21, // 5: oort.logic.v1.RenewReply.rooms:type_name -> oort.logic.v1.RenewReply.RoomsEntry
 	9,  // 6: oort.logic.v1.MendRequest.held:type_name -> oort.logic.v1.Held
 	9,  // 7: oort.logic.v1.MendReply.lost:type_name -> oort.logic.v1.Held
 	9,  // 8: oort.logic.v1.MendReply.strangers:type_name -> oort.logic.v1.Held
@@ -1435,14 +1534,16 @@ var file_proto_logicpb_logic_proto_depIdxs = []int32{
 	11, // 13: oort.logic.v1.Logic.Leave:input_type -> oort.logic.v1.LeaveRequest
 	13, // 14: oort.logic.v1.Logic.Receive:input_type -> oort.logic.v1.ReceiveRequest
 	15, // 15: oort.logic.v1.Logic.Comets:input_type -> oort.logic.v1.CometsRequest
-	4,  // 16: oort.logic.v1.Logic.Sessions:output_type -> oort.logic.v1.SessionResults
-	7,  // 17: oort.logic.v1.Logic.Renew:output_type -> oort.logic.v1.RenewReply
-	10, // 18: oort.logic.v1.Logic.Mend:output_type -> oort.logic.v1.MendReply
-	12, // 19: oort.logic.v1.Logic.Leave:output_type -> oort.logic.v1.LeaveReply
-	14, // 20: oort.logic.v1.Logic.Receive:output_type -> oort.logic.v1.ReceiveReply
-	16, // 21: oort.logic.v1.Logic.Comets:output_type -> oort.logic.v1.CometsReply
-	16, // [16:22] is the sub-list for method output_type
-	10, // [10:16] is the sub-list for method input_type
+	18, // 16: oort.logic.v1.Logic.Where:input_type -> oort.logic.v1.WhereRequest
+	4,  // 17: oort.logic.v1.Logic.Sessions:output_type -> oort.logic.v1.SessionResults
+	7,  // 18: oort.logic.v1.Logic.Renew:output_type -> oort.logic.v1.RenewReply
+	10, // 19: oort.logic.v1.Logic.Mend:output_type -> oort.logic.v1.MendReply
+	12, // 20: oort.logic.v1.Logic.Leave:output_type -> oort.logic.v1.LeaveReply
+	14, // 21: oort.logic.v1.Logic.Receive:output_type -> oort.logic.v1.ReceiveReply
+	16, // 22: oort.logic.v1.Logic.Comets:output_type -> oort.logic.v1.CometsReply
+	19, // 23: oort.logic.v1.Logic.Where:output_type -> oort.logic.v1.WhereReply
+	17, // [17:24] is the sub-list for method output_type
+	10, // [10:17] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -1459,7 +1560,7 @@ func file_proto_logicpb_logic_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_proto_logicpb_logic_proto_rawDesc), len(file_proto_logicpb_logic_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -27,6 +27,7 @@ const (
 	Logic_Leave_FullMethodName    = "/oort.logic.v1.Logic/Leave"
 	Logic_Receive_FullMethodName  = "/oort.logic.v1.Logic/Receive"
 	Logic_Comets_FullMethodName   = "/oort.logic.v1.Logic/Comets"
+	Logic_Where_FullMethodName    = "/oort.logic.v1.Logic/Where"
 )
 
 // LogicClient is the client API for Logic service.
@@ -49,6 +50,9 @@ type LogicClient interface {
 	Receive(ctx context.Context, in *ReceiveRequest, opts ...grpc.CallOption) (*ReceiveReply, error)
 	// Comets lists the comets with a living lease; for jobs.
 	Comets(ctx context.Context, in *CometsRequest, opts ...grpc.CallOption) (*CometsReply, error)
+	// Where says which comets hold keys now; for jobs that did not find them where
+	// they were.
+	Where(ctx context.Context, in *WhereRequest, opts ...grpc.CallOption) (*WhereReply, error)
 }
 
 type logicClient struct {
@@ -122,6 +126,16 @@ func (c *logicClient) Comets(ctx context.Context, in *CometsRequest, opts ...grp
 	return out, nil
 }
 
+func (c *logicClient) Where(ctx context.Context, in *WhereRequest, opts ...grpc.CallOption) (*WhereReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WhereReply)
+	err := c.cc.Invoke(ctx, Logic_Where_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LogicServer is the server API for Logic service.
 // All implementations must embed UnimplementedLogicServer
 // for forward compatibility.
@@ -142,6 +156,9 @@ type LogicServer interface {
 	Receive(context.Context, *ReceiveRequest) (*ReceiveReply, error)
 	// Comets lists the comets with a living lease; for jobs.
 	Comets(context.Context, *CometsRequest) (*CometsReply, error)
+	// Where says which comets hold keys now; for jobs that did not find them where
+	// they were.
+	Where(context.Context, *WhereRequest) (*WhereReply, error)
 	mustEmbedUnimplementedLogicServer()
 }
 
@@ -169,6 +186,9 @@ func (UnimplementedLogicServer) Receive(context.Context, *ReceiveRequest) (*Rece
 }
 func (UnimplementedLogicServer) Comets(context.Context, *CometsRequest) (*CometsReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Comets not implemented")
+}
+func (UnimplementedLogicServer) Where(context.Context, *WhereRequest) (*WhereReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Where not implemented")
 }
 func (UnimplementedLogicServer) mustEmbedUnimplementedLogicServer() {}
 func (UnimplementedLogicServer) testEmbeddedByValue()               {}
@@ -288,6 +308,24 @@ func _Logic_Comets_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Logic_Where_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WhereRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LogicServer).Where(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Logic_Where_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LogicServer).Where(ctx, req.(*WhereRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Logic_ServiceDesc is the grpc.ServiceDesc for Logic service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -314,6 +352,10 @@ var Logic_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Comets",
 			Handler:    _Logic_Comets_Handler,
+		},
+		{
+			MethodName: "Where",
+			Handler:    _Logic_Where_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -357,7 +357,8 @@ func TestCounts(t *testing.T) {
 func TestStory(t *testing.T) {
 	r := made()
 	push(r, 12*s, keyA, 0)
-	push(r, 22*s, keyA)
+	push(r, 22*s, stored(keyA, "m"))
+	r.Drops = []history.Drop{{Message: "m", Comet: "comet-2", Reason: "closed"}, {Message: "n", Comet: "comet-3"}}
 	r.Events = []history.Event{
 		{Part: "job-2", What: "kill", From: 21 * s, To: 23 * s},
 		{Part: "redis", What: "pause", From: 50 * s, To: 51 * s},
@@ -367,13 +368,13 @@ func TestStory(t *testing.T) {
 		t.Fatalf("%+v", v)
 	}
 	story := check.Story(r, v[0])
-	for _, want := range []string{"MISSING", "push 1", "logic-1", "seen by nobody", "comet-1", "live://1", "last before: push 0", "job-2: kill from 21s to 23s"} {
+	for _, want := range []string{"MISSING", "push 1", "logic-1", "seen by nobody", "comet-1", "live://1", "last before: push 0", "job-2: kill from 21s to 23s", "closed for comet-2"} {
 		if !strings.Contains(story, want) {
 			t.Errorf("no %q in the story:\n%s", want, story)
 		}
 	}
-	if strings.Contains(story, "redis") {
-		t.Errorf("it tells of what was long after:\n%s", story)
+	if strings.Contains(story, "redis") || strings.Contains(story, "comet-3") {
+		t.Errorf("it tells of others:\n%s", story)
 	}
 }
 

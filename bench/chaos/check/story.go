@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -51,9 +52,14 @@ func tellPush(b *strings.Builder, run *history.Run, p *history.Push) {
 	}
 	if saw == 0 {
 		fmt.Fprintf(b, "    seen by nobody\n")
-		return
+	} else {
+		fmt.Fprintf(b, "    seen by %d links %v, from %v to %v\n", saw, by, round(first), round(last))
 	}
-	fmt.Fprintf(b, "    seen by %d links %v, from %v to %v\n", saw, by, round(first), round(last))
+	for _, d := range run.Drops {
+		if d.Message == p.Message && p.Message != "" {
+			fmt.Fprintf(b, "    dropped by a job: %s for %s, which began at %v, keys %v\n", d.Reason, cmp.Or(d.Comet, "all"), round(d.Since), d.Keys)
+		}
+	}
 }
 
 func target(p *history.Push) string {
