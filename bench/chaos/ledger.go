@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 	"github.com/oortim/oort/bench/chaos/history"
 )
 
-// books reads what the parts count as dropped, every second and before a part is
-// killed; what a part counts between the last look and an end that nobody
+// books reads what comets count as dropped, every second and before one is
+// killed; what one counts between the last look and an end that nobody
 // planned is not known.
 type books struct {
 	clock func() time.Duration
@@ -33,22 +32,22 @@ type look struct {
 }
 
 // counters matches those of drops.
-var counters = regexp.MustCompile(`^(?:oort_job_dropped_total\{reason|oort_comet_messages_total\{outcome)="(\w+)"\} ([0-9.e+]+)$`)
+var counters = regexp.MustCompile(`^oort_comet_messages_total\{outcome="(\w+)"\} ([0-9.e+]+)$`)
 
-// ofGone reports whether a counter is of links that went, which explains nothing.
-func ofGone(line, reason string) bool {
-	return strings.HasPrefix(line, "oort_comet_") && (reason == "closed" || reason == "left")
+// explains reports whether links that are there can miss what was counted.
+func explains(outcome string) bool {
+	return outcome != "delivered" && outcome != "closed" && outcome != "left"
 }
 
 func newBooks(clock func() time.Duration) *books {
 	return &books{clock: clock, looks: map[string]look{}}
 }
 
-// run looks at parts every second until ctx is over.
+// run looks at the comets every second until ctx is over.
 func (b *books) run(ctx context.Context, parts []*fleet.Part) {
 	var wg sync.WaitGroup
 	for _, p := range parts {
-		if p.Kind != fleet.Job && p.Kind != fleet.Comet {
+		if p.Kind != fleet.Comet {
 			continue
 		}
 		wg.Go(func() {
@@ -85,7 +84,7 @@ func readCounts(r io.Reader) (map[string]int, error) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		m := counters.FindStringSubmatch(lines.Text())
-		if m == nil || m[1] == "delivered" || ofGone(lines.Text(), m[1]) {
+		if m == nil || !explains(m[1]) {
 			continue
 		}
 		n, err := strconv.ParseFloat(m[2], 64)

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-
 	"github.com/oortim/oort/bench/chaos/check"
 	"github.com/oortim/oort/bench/chaos/fleet"
 	"github.com/oortim/oort/bench/chaos/history"
@@ -128,12 +126,11 @@ func (r *run) run(ctx context.Context) (*history.Run, []error, error) {
 	stopWatching()
 	watchers.Wait()
 	drops, err := readDrops(context.Background(), r.fleet.KafkaAddr(), r.start)
-	told := !errors.Is(err, kerr.UnknownTopicOrPartition)
-	if err != nil && told {
+	if err != nil {
 		return nil, nil, err
 	}
 	return &history.Run{Seed: r.Seed, Deadline: answerIn, Ended: ended, Links: r.crowd.links, Pushes: r.pushers.list,
-		Events: r.breaker.events, Drops: drops, Told: told, Ledger: r.books.entries}, r.breaker.errs, nil
+		Events: r.breaker.events, Drops: drops, Ledger: r.books.entries}, r.breaker.errs, nil
 }
 
 // live has clients come, pushers push and parts break, in that order, and ends

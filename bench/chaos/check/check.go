@@ -169,46 +169,17 @@ func (c *checker) disturbed(part string, from, to time.Duration) bool {
 	return false
 }
 
-// explain finds a reason for each missing push, comet by comet.
+// explain finds a reason for each missing push, the oldest first.
 func (c *checker) explain() {
-	slices.SortStableFunc(c.missing, func(a, b missed) int {
-		return cmp.Or(cmp.Compare(a.push, b.push), cmp.Compare(c.run.Links[a.link].Comet, c.run.Links[b.link].Comet))
-	})
-	for rest := c.missing; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].push == rest[0].push && c.cometOf(rest[n]) == c.cometOf(rest[0]) {
-			n++
-		}
-		c.explainAt(rest[:n])
-		rest = rest[n:]
-	}
-}
-
-func (c *checker) cometOf(m missed) string { return c.run.Links[m.link].Comet }
-
-// explainAt takes what one comet's links did not see of one push.
-func (c *checker) explainAt(all []missed) {
-	p := &c.run.Pushes[all[0].push]
-	comet := c.cometOf(all[0])
-	all = slices.DeleteFunc(slices.Clone(all), func(m missed) bool {
-		reason := c.ledger.told(p, &c.run.Links[m.link])
-		if reason != "" {
+	slices.SortStableFunc(c.missing, func(a, b missed) int { return cmp.Compare(a.push, b.push) })
+	for _, m := range c.missing {
+		p, link := &c.run.Pushes[m.push], &c.run.Links[m.link]
+		if reason := c.ledger.told(p, link); reason != "" {
 			c.verdict.Explained["job: "+reason]++
-		}
-		return reason != ""
-	})
-	if len(all) == 0 {
-		return
-	}
-	if reason := c.ledger.job(p.Begun, comet); reason != "" {
-		c.verdict.Explained["job: "+reason] += len(all)
-		return
-	}
-	for _, m := range all {
-		if reason := c.ledger.comet(p.Begun, comet); reason != "" {
+		} else if reason := c.ledger.comet(p.Begun, link.Comet); reason != "" {
 			c.verdict.Explained["comet: "+reason]++
-			continue
+		} else {
+			c.broken(Missing, m.push, m.link, "stored, and never seen by %s", link.Key)
 		}
-		c.broken(Missing, m.push, m.link, "stored, and never seen by %s", c.run.Links[m.link].Key)
 	}
 }

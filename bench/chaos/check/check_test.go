@@ -104,18 +104,18 @@ func TestRules(t *testing.T) {
 		{"lost in the old room after the change began", func(r *history.Run) { push(r, 10*s+1, room1, 0, 2) }, nil},
 		{"unknown and lost", func(r *history.Run) { push(r, 2*s, answered(room1, history.Unknown)) }, nil},
 		{"unknown and seen by some", func(r *history.Run) { push(r, 2*s, answered(room1, history.Unknown), 0) }, nil},
-		{"lost, and counted by a job as slow", func(r *history.Run) {
+		{"lost, and counted by its comet as slow", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
-			r.Ledger = []history.Dropped{{Part: "job-1", Reason: "slow", Count: 1, From: 40 * s, To: 41 * s}}
+			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 40 * s, To: 41 * s}}
 		}, nil},
 		{"two lost, and one counted", func(r *history.Run) {
 			push(r, 12*s, keyA)
 			push(r, 13*s, keyA)
-			r.Ledger = []history.Dropped{{Part: "job-1", Reason: "slow", Count: 1, From: 40 * s, To: 41 * s}}
+			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 40 * s, To: 41 * s}}
 		}, []check.Rule{check.Missing}},
 		{"lost, and counted before it was made", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
-			r.Ledger = []history.Dropped{{Part: "job-1", Reason: "slow", Count: 1, From: 4 * s, To: 5 * s}}
+			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 4 * s, To: 5 * s}}
 		}, []check.Rule{check.Missing}},
 		{"lost, and counted by another comet", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
@@ -129,61 +129,51 @@ func TestRules(t *testing.T) {
 			push(r, 12*s, room1, 2)
 			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "left", Count: 1, From: 12 * s, To: 13 * s}}
 		}, []check.Rule{check.Missing}},
-		{"closed is no excuse where nothing happened", func(r *history.Run) {
-			push(r, 12*s, room1, 2)
-			r.Ledger = []history.Dropped{{Part: "job-1", Reason: "closed", Count: 1, From: 12 * s, To: 13 * s}}
-			r.Events = []history.Event{{Part: "comet-2", What: "kill", From: 12 * s, To: 14 * s}}
-		}, []check.Rule{check.Missing}},
-		{"closed is one where the comet was cut off", func(r *history.Run) {
-			push(r, 12*s, room1, 2)
-			r.Ledger = []history.Dropped{{Part: "job-1", Reason: "closed", Count: 1, From: 12 * s, To: 13 * s}}
-			r.Events = []history.Event{{Part: "comet-1", What: "cut", From: 12 * s, To: 14 * s}}
+		{"lost, and a job says closed where the comet was cut off", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"), 2)
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "closed"}}
+			r.Events = []history.Event{{Part: "comet-1", What: "refuse", From: 12 * s, To: 14 * s}}
 		}, nil},
 		{"lost, and a job says so", func(r *history.Run) {
 			push(r, 12*s, stored(room1, "m"), 2)
-			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "slow"}}
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "slow"}}
 		}, nil},
 		{"lost, and a job says so of all", func(r *history.Run) {
 			push(r, 12*s, stored(room1, "m"))
-			r.Told, r.Drops = true, []history.Drop{{Message: "m", Reason: "expired"}}
+			r.Drops = []history.Drop{{Message: "m", Reason: "expired"}}
 		}, nil},
 		{"lost, and a job says so of another message", func(r *history.Run) {
 			push(r, 12*s, stored(room1, "m"), 2)
-			r.Told, r.Drops = true, []history.Drop{{Message: "n", Comet: "comet-1", Reason: "slow"}}
+			r.Drops = []history.Drop{{Message: "n", Comet: "comet-1", Reason: "slow"}}
 		}, []check.Rule{check.Missing}},
 		{"lost, and a job says so of another comet", func(r *history.Run) {
 			push(r, 12*s, stored(room1, "m"), 2)
-			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-2", Reason: "slow"}}
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-2", Reason: "slow"}}
 		}, []check.Rule{check.Missing}},
 		{"lost, and a job says so of another key", func(r *history.Run) {
 			push(r, 12*s, stored(keyA, "m"))
-			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Keys: []string{"b", "c"}, Reason: "slow"}}
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Keys: []string{"b", "c"}, Reason: "slow"}}
 		}, []check.Rule{check.Missing}},
 		{"lost, and a job says so of the key", func(r *history.Run) {
 			push(r, 12*s, stored(keyA, "m"))
-			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Keys: []string{"b", "a"}, Reason: "moved"}}
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Keys: []string{"b", "a"}, Reason: "moved"}}
 		}, nil},
 		{"lost, and a job says so of what the comet was before", func(r *history.Run) {
 			push(r, 12*s, stored(room1, "m"), 2)
 			r.Events = []history.Event{{Part: "comet-1", What: history.Kill, From: s / 4, To: s / 2}}
-			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 8, Reason: "closed"}}
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 8, Reason: "closed"}}
 		}, []check.Rule{check.Missing}},
 		{"lost, and a job says so of what the comet became", func(r *history.Run) {
 			push(r, 12*s, stored(room1, "m"), 2)
-			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Since: 2 * s, Reason: "slow"}}
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: 2 * s, Reason: "slow"}}
 		}, []check.Rule{check.Missing}},
 		{"lost, and a job says closed where nothing happened", func(r *history.Run) {
 			push(r, 12*s, stored(room1, "m"), 2)
-			r.Told, r.Drops = true, []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "closed"}}
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "closed"}}
 		}, []check.Rule{check.Missing}},
 		{"lost under no known id", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
-			r.Told, r.Drops = true, []history.Drop{{Comet: "comet-1", Since: s / 2, Reason: "invalid"}}
-		}, []check.Rule{check.Missing}},
-		{"lost, and counted by a job whose ledger says nothing of it", func(r *history.Run) {
-			push(r, 12*s, room1, 2)
-			r.Told = true
-			r.Ledger = []history.Dropped{{Part: "job-1", Reason: "slow", Count: 1, From: 40 * s, To: 41 * s}}
+			r.Drops = []history.Drop{{Comet: "comet-1", Since: s / 2, Reason: "invalid"}}
 		}, []check.Rule{check.Missing}},
 		{"a gap marker tells of it", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
@@ -342,11 +332,11 @@ func TestCounts(t *testing.T) {
 	push(r, 4*s, answered(keyA, history.Unknown))
 	push(r, 5*s, answered(keyA, history.NotStored))
 	push(r, 6*s, keyA)
-	r.Ledger = []history.Dropped{{Part: "job-2", Reason: "slow", Count: 3, From: 6 * s, To: 7 * s}}
+	r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 3, From: 6 * s, To: 7 * s}}
 	v := check.Run(r)
 	want := &check.Verdict{
 		Owed: 2, Seen: 2, UnknownSeen: 1,
-		Explained: map[string]int{"job: slow": 1},
+		Explained: map[string]int{"comet: slow": 1},
 		Answers:   map[history.Answer]int{history.Stored: 2, history.Unknown: 2, history.NotStored: 1},
 	}
 	if !reflect.DeepEqual(v, want) {

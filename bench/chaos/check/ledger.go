@@ -2,7 +2,6 @@ package check
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/oortim/oort/bench/chaos/history"
@@ -12,7 +11,7 @@ import (
 // a job's --max-hold with as much again for what comes before and after.
 const heldFor = time.Minute
 
-// ledger is what jobs say that they dropped, and what parts counted as dropped
+// ledger is what jobs say that they dropped, and what comets counted as dropped
 // and no push has claimed yet.
 type ledger struct {
 	run   *history.Run
@@ -62,17 +61,6 @@ func (l *ledger) restarted(part string, from, to time.Duration) bool {
 		}
 	}
 	return false
-}
-
-// job claims one drop that a job counted, for a push of that time and a comet;
-// "" if there is none, or if jobs have told what they dropped.
-func (l *ledger) job(begun time.Duration, comet string) string {
-	if l.run.Told {
-		return ""
-	}
-	return l.claim(begun, func(d history.Dropped) bool {
-		return strings.HasPrefix(d.Part, "job-") && (d.Reason != "closed" || l.wasDisturbed(comet, begun))
-	})
 }
 
 // comet claims one drop by a comet.

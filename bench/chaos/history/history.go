@@ -29,9 +29,8 @@ type Run struct {
 	Pushes []Push // Pushes[i].ID == i
 	Events []Event
 	// Drops are what jobs say that they dropped, message by message, and Ledger
-	// what comets counted (and jobs, if Told is false: their ledger was not read).
+	// what comets counted.
 	Drops  []Drop
-	Told   bool
 	Ledger []Dropped
 }
 
