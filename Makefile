@@ -76,7 +76,7 @@ cluster-stop: ## Stop exactly what make cluster started.
 	$(GO) run ./deploy/cluster stop --dir $(CLUSTER_DIR)
 
 # What make chaos does; oort bench chaos --help has all of it.
-CHAOS ?= --links 2000 --rooms 50 --rate 500 --pushers 64 --duration 30m
+CHAOS ?= --links 2000 --rooms 50 --rate 550 --pushers 128 --duration 30m
 
 .PHONY: chaos
 chaos: need ## Break and mend a cluster as CHAOS says (half an hour), and judge what clients saw.
