@@ -105,15 +105,17 @@ func tooOften(wait time.Duration) logic.Verdict {
 // is not open to somebody: a client with a defect must not lock out all that share
 // its address. A user in whose name too many failed must wait too,
 // even with the right credentials: otherwise a right guess would come through.
+// That wait is others' doing and is not counted against the address.
 func (g *Guard) judge(v logic.Verdict, ip string) logic.Verdict {
 	now := g.cfg.Clock()
 	mid := token.User(v.Identity.Mid)
-	if wait := g.failures.Wait(mid, g.cfg.MidFailures, now); wait > 0 {
-		v = tooOften(wait)
-	}
+	wait := g.failures.Wait(mid, g.cfg.MidFailures, now)
 	if errors.Is(v.Err, logic.ErrDenied) && !errors.Is(v.Err, ErrRoom) {
 		g.failures.Fail(token.Address(ip), g.cfg.Failures, now)
 		g.failures.Fail(mid, g.cfg.MidFailures, now)
+	}
+	if wait > 0 {
+		return tooOften(wait)
 	}
 	return v
 }

@@ -111,6 +111,12 @@ func TestGuardMid(t *testing.T) {
 	if v, _ := g.try("198.51.100.1", "right"); !errors.Is(v.Err, logic.ErrDenied) || v.RetryMS == 0 || v.Identity.Mid != 0 {
 		t.Errorf("a right guess: %+v", v)
 	}
+	for range 300 { // that others fail in a user's name is not the user's address's fault
+		g.try("198.51.100.1", "right")
+	}
+	if _, looked := g.try("198.51.100.1", "right"); !looked {
+		t.Error("right credentials were counted against their address")
+	}
 	g.now = g.now.Add(10 * time.Minute)
 	if v, _ := g.try("198.51.100.1", "right"); v.Err != nil {
 		t.Errorf("after the window: %v", v.Err)

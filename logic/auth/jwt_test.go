@@ -144,6 +144,10 @@ func TestJWTRefused(t *testing.T) {
 	token := sign(t, "RS256", private, good())
 	parts := strings.Split(token, ".")
 	b64 := base64.RawURLEncoding.EncodeToString
+	// Only what is signed rightly may be held against the user that it names.
+	signedRightly := map[string]bool{
+		"expired": true, "no exp": true, "not yet": true, "wrong audience": true, "no audience": true, "wrong issuer": true,
+	}
 	forged := b64([]byte(`{"mid":1,"exp":9999999999,"aud":"oort","iss":"login"}`))
 	for name, body := range map[string]string{
 		"nothing":                    "",
@@ -174,6 +178,9 @@ func TestJWTRefused(t *testing.T) {
 		}
 		if id := v.Identity; id.Key != "" || id.Room != "" || id.Accepts != nil {
 			t.Errorf("%s: refused, but an identity came along: %+v", name, id)
+		}
+		if signed := signedRightly[name]; signed != (v.Identity.Mid == 7) || !signed && v.Identity.Mid != 0 {
+			t.Errorf("%s: held against user %d", name, v.Identity.Mid)
 		}
 		checkSilent(t, name, v.Err, body)
 		if msg := v.Err.Error(); name != "expired" && msg != "denied" {

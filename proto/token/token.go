@@ -146,7 +146,8 @@ type tokenJSON struct {
 }
 
 // Check reads the token in body. An error is a refusal; then only Mid may be
-// set, to the user that the token claims.
+// set, and only if the signature is good: what a forged token claims is nobody's
+// word, and must not be held against the user that it names.
 func (v *Verifier) Check(body []byte) (Claims, error) {
 	beside := bodyJSON{Token: string(bytes.TrimSpace(body))}
 	if bytes.HasPrefix(body, []byte("{")) {
@@ -156,8 +157,10 @@ func (v *Verifier) Check(body []byte) (Claims, error) {
 		}
 	}
 	var token tokenJSON
-	if err := v.verify(beside.Token, &token); err != nil {
+	if signed, err := v.verify(beside.Token, &token); err != nil && signed {
 		return Claims{Mid: token.Mid}, err
+	} else if err != nil {
+		return Claims{}, err
 	}
 	return Claims{
 		Mid: token.Mid, Key: first(token.Key, beside.Key), Room: first(token.Room, beside.Room),
@@ -170,14 +173,14 @@ func (v *Verifier) Check(body []byte) (Claims, error) {
 // that is signed rightly and out of date, and costs a check of a signature, so
 // that neither words nor time tell how far a forgery got. (That a key id is not
 // known is told, for a client with a fresh token must come back; key ids are
-// public.)
-func (v *Verifier) verify(token string, claims *tokenJSON) error {
+// public.) With a refusal it says whether the signature is good all the same.
+func (v *Verifier) verify(token string, claims *tokenJSON) (signed bool, err error) {
 	if len(token) > maxToken {
 		token = ""
 	}
 	keys := v.keys()
 	looked, unknown := false, false // whether the parser came as far as the signature
-	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
+	_, err = v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		key, known := v.choose(keys, t)
 		if unknown = !known; key == nil {
 			return nil, errNoKey
@@ -186,18 +189,19 @@ func (v *Verifier) verify(token string, claims *tokenJSON) error {
 		return key.key, nil
 	})
 	if err == nil {
-		return nil
+		return true, nil
 	}
 	if !looked {
 		keys[0].waste()
 	}
+	signed = errors.Is(err, jwt.ErrTokenInvalidClaims) // claims are looked at behind the signature
 	switch {
 	case unknown && v.missed():
-		return ErrUnknownKey
-	case errors.Is(err, jwt.ErrTokenInvalidClaims) && errors.Is(err, jwt.ErrTokenExpired):
-		return ErrExpired
+		return false, ErrUnknownKey
+	case signed && errors.Is(err, jwt.ErrTokenExpired):
+		return true, ErrExpired
 	}
-	return ErrDenied
+	return signed, ErrDenied
 }
 
 // errNoKey: no key goes with the token.
