@@ -134,6 +134,8 @@ func TestSaved(t *testing.T) {
 	if err != nil || len(said) != 2 {
 		t.Errorf("%q, %v", said, err)
 	}
+	for end := time.Now().Add(time.Minute); a.Running() && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	} // it has been ended; that its parent has heard of it comes later
 	if a.Running() || !other.Running() {
 		t.Errorf("running: %v, want false; the other: %v, want true; said %q", a.Running(), other.Running(), said)
 	}
