@@ -27,10 +27,10 @@ import (
 
 // MaxMessage bounds a message in each direction. The largest legal one is a
 // renewal with the counts of all rooms of a comet: a million rooms, which is the
-// comet's limit by default, of names as long as they may be are 105 MB, and of
-// usual ones 25 MB. Callers are the cluster's own parts, and memory is taken only
+// comet's limit by default, of names as long as they may be are 105 MB, of
+// usual ones 25 MB: these fit, and longer names bound the rooms. Callers are the cluster's own parts, and memory is taken only
 // for what has come.
-const MaxMessage = 128 << 20
+const MaxMessage = 64 << 20
 
 // Keepalive: a client that hears nothing for pingAfter asks, and gives up
 // pingTimeout later. A server refuses clients that ask oftener than pingLeast.
