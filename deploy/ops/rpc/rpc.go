@@ -25,11 +25,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// MaxMessage bounds a message in each direction. The largest legal one is a
-// renewal with the counts of all rooms of a comet: a million rooms, which is the
-// comet's limit by default, of names as long as they may be are 105 MB, of
-// usual ones 25 MB: these fit, and longer names bound the rooms. Callers are the cluster's own parts, and memory is taken only
-// for what has come.
+// MaxMessage bounds a message in each direction. The largest is a renewal with
+// the counts of all rooms of a comet: a million rooms, the comet's limit by
+// default, are 25 MB of usual names. Callers are the cluster's own parts, and
+// memory is taken only for what has come.
 const MaxMessage = 64 << 20
 
 // Keepalive: a client that hears nothing for pingAfter asks, and gives up
