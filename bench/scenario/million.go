@@ -35,7 +35,7 @@ func (c *MillionCommand) Run(ctx context.Context, out io.Writer) error {
 type Million struct {
 	Links     int           `default:"1000000" help:"Links, each with a key and a mid of its own."`
 	Rooms     int           `default:"1" help:"Rooms that they are spread over."`
-	Sessions  string        `enum:"redis,memory" default:"redis" help:"redis: logic in a process of its own, its sessions in Redis; memory: both in the comet's process, as in oort serve."`
+	Sessions  string        `enum:"redis,memory,serve" default:"redis" help:"redis: logic in a process of its own, its sessions in Redis; memory: in logic's memory (oort logic --sessions memory); serve: logic and sessions in the comet's process, as in oort serve."`
 	UnderWay  int           `default:"512" help:"Links that log in at a time."`
 	Heartbeat time.Duration `default:"5m" help:"Interval of a link's heartbeats."`
 	Hold      time.Duration `default:"10m" help:"How long the links are held while they send heartbeats."`
@@ -49,6 +49,7 @@ func (Million) Examples() string {
 	return `
 oort bench million
 oort bench million --sessions memory --hold 1m
+oort bench million --sessions serve --hold 1m
 oort bench million --links 100000 --hold 20s --heartbeat 10s`
 }
 
@@ -113,7 +114,7 @@ func (s Million) Round(ctx context.Context, r *suite.Round) error {
 type million struct {
 	Million
 	*rig
-	cluster *fleet.Fleet // Redis, Kafka and logic; nil with sessions in memory
+	cluster *fleet.Fleet // Redis, Kafka and logic; nil with --sessions serve
 	dir     string       // of the cluster
 	empty   weight       // before the first link
 }
@@ -128,7 +129,7 @@ func (m *million) close() {
 // open starts the cluster, the comet and its clients.
 func (m *million) open(ctx context.Context, r *suite.Round) (err error) {
 	var flags []string
-	if m.Sessions == "redis" {
+	if m.Sessions != "serve" {
 		r.Phase("starting Redis, Kafka and logic")
 		if err := m.openCluster(ctx); err != nil {
 			return err
@@ -150,7 +151,7 @@ const clusterBase = "127.0.6"
 
 func (m *million) openCluster(ctx context.Context) (err error) {
 	o := fleet.Options{Base: clusterBase, Kfake: m.Kfake, Logics: 1, Comets: -1, Jobs: -1, Volatile: true,
-		LogicFlags: []string{"--heartbeat", m.Heartbeat.String()}}
+		LogicFlags: []string{"--heartbeat", m.Heartbeat.String(), "--sessions", m.Sessions}}
 	if o.Oort, err = os.Executable(); err != nil {
 		return fmt.Errorf("million: own binary: %w", err)
 	}

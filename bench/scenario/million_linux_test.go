@@ -11,7 +11,7 @@ import (
 // processes, in deploy/e2e.
 func TestMillion(t *testing.T) {
 	s := Million{
-		Links: 120, Rooms: 2, Sessions: "memory", UnderWay: 16,
+		Links: 120, Rooms: 2, Sessions: "serve", UnderWay: 16,
 		Heartbeat: 20 * time.Second, Hold: time.Second, // silence ends a link after 30 s
 		Pushes: 2, Yield: 1,
 	}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,18 +19,40 @@ import (
 	"github.com/oortim/oort/proto/logicpb"
 )
 
-// Redis loses everything while links live: within a few renewals pushes by key
-// and by mid arrive again, and no link had to come back for it. A session whose
-// comet knows no such link, as a connect leaves it that only logic has heard
-// of, is taken away.
+// Redis loses everything while links live, or the one logic that has its sessions
+// in memory is killed: within a few renewals pushes by key and by mid arrive again,
+// and no link had to come back for it. A session whose comet knows no such link,
+// as a connect leaves it that only logic has heard of, is taken away.
 func TestSessionsMend(t *testing.T) {
 	t.Parallel()
-	g := rig.StartCluster(t, bin, "epoll", 2)
+	for name, row := range map[string]struct {
+		sessions string
+		lose     func(t *testing.T, g *rig.Gateway)
+	}{
+		"redis": {"redis", func(t *testing.T, g *rig.Gateway) { flush(t, g.Redis.Addr) }},
+		"memory": {"memory", func(t *testing.T, g *rig.Gateway) {
+			g.Logic.Kill()
+			g.Logic.Restart(t)
+			g.Logic.WaitReady(t)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "oort.yaml")
+			if err := os.WriteFile(file, []byte("logic:\n  sessions: "+row.sessions+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			mended(t, rig.StartCluster(t, bin, "epoll", 2, "--config", file), row.lose)
+		})
+	}
+}
+
+func mended(t *testing.T, g *rig.Gateway, lose func(*testing.T, *rig.Gateway)) {
 	links := dialLinks(t, g, 40, 2)
 	api := &push.Client{API: g.API}
 	l := links[5]
 	server := onlineAt(t, g, l.key)
-	flush(t, g.Redis.Addr)
+	lose(t, g)
 	if at := onlineAt(t, g, l.key); at != "" {
 		t.Fatalf("after the loss %s is at %s", l.key, at)
 	}

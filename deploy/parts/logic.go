@@ -36,6 +36,8 @@ type Logic struct {
 	TraceFlags
 	GRPC  string        `name:"grpc" default:"127.0.0.1:3119" placeholder:"HOST:PORT" help:"Where comets and jobs reach logic."`
 	Lease time.Duration `default:"15s" help:"A comet that has not renewed for so long counts as dead."`
+	// In is where sessions are.
+	In string `name:"sessions" enum:"redis,memory" default:"redis" help:"Where sessions are: redis, or the memory of this logic, which must be the only one. When it restarts, comets tell it theirs within some renewals (3 s each)."`
 	RedisFlags
 	KafkaFlags
 	Replication int16         `default:"0" help:"Replication of the topic if it has to be made; with 3 or more, two brokers must have a push before it is answered; 0: the cluster's default."`
@@ -49,6 +51,7 @@ func (*Logic) Examples() string {
 oort logic --redis 127.0.0.1:6379 --kafka 127.0.0.1:9092
 oort logic --http 0.0.0.0:3111 --http-cert /etc/oort/www.pem --http-key /etc/oort/www.key --api-keys /etc/oort/api-keys --auth jwt --jwks https://login.example.com/keys --jwt-alg ES256
 oort logic --redis s1:26379,s2:26379 --redis-sentinel oort --redis-ca /etc/oort/redis-ca.pem --redis-password-file /etc/oort/redis-password
+oort logic --sessions memory --kafka 127.0.0.1:9092
 oort logic --grpc 10.0.0.1:3119 --grpc-cert /etc/oort/logic.pem --grpc-key /etc/oort/logic.key --grpc-ca /etc/oort/ca.pem
 OORT_REDIS=r1:6379,r2:6379 oort logic --config /etc/oort/logic.yaml`
 }
@@ -75,16 +78,11 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	redis, err := c.RedisFlags.config(b.telling())
-	if err != nil {
-		return err
-	}
-	redis.TTLs.Record = 4 * c.Lease
 	kafka, err := c.reached(b.telling())
 	if err != nil {
 		return err
 	}
-	sessions, err := b.openSessions(ctx, redis)
+	sessions, err := c.openSessions(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -111,7 +109,27 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	return b.wait(ctx)
 }
 
-func (b *base) openSessions(ctx context.Context, cfg session.RedisConfig) (r *session.Redis, err error) {
+// store is where sessions are and where comets are registered.
+type store interface {
+	logic.Store
+	logic.Registry
+}
+
+// openSessions opens the store that is asked for.
+func (c *Logic) openSessions(ctx context.Context, b *base) (store, error) {
+	ttls := session.TTLs{Record: 4 * c.Lease}
+	if c.In == "memory" {
+		return session.NewMemory(ttls, time.Now), nil
+	}
+	cfg, err := c.RedisFlags.config(b.telling())
+	if err != nil {
+		return nil, err
+	}
+	cfg.TTLs = ttls
+	return b.openRedis(ctx, cfg)
+}
+
+func (b *base) openRedis(ctx context.Context, cfg session.RedisConfig) (r *session.Redis, err error) {
 	err = b.reach(ctx, "redis", func(ctx context.Context) error {
 		r, err = session.OpenRedis(ctx, cfg)
 		return err

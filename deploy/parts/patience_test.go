@@ -190,7 +190,7 @@ func TestRedisAtStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, told := testBase(t)
-			_, err := b.openSessions(t.Context(), session.RedisConfig{Addrs: []string{stubborn(t, redis.Addr, 2, tc.words)}})
+			_, err := b.openRedis(t.Context(), session.RedisConfig{Addrs: []string{stubborn(t, redis.Addr, 2, tc.words)}})
 			if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
