@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -76,12 +77,22 @@ func dialLinks(t *testing.T, g *rig.Gateway, n, rooms int) []*link {
 
 func dialLink(t *testing.T, addr string, i, rooms int) (*link, error) {
 	l := &link{key: fmt.Sprintf("key-%d", i), mid: int64(1 + i/2), room: roomName(i % rooms), got: streams{}}
-	var err error
-	l.Client, err = client.Dial(t.Context(), client.Options{
-		Addr: addr, Key: l.key, Mid: l.mid, Room: l.room, Handle: l.record, Timeout: rig.Patience,
-	})
-	if err != nil {
-		return nil, err
+	end := time.Now().Add(rig.Patience)
+	for {
+		var err error
+		l.Client, err = client.Dial(t.Context(), client.Options{
+			Addr: addr, Key: l.key, Mid: l.mid, Room: l.room, Handle: l.record, Timeout: rig.Patience,
+		})
+		if err == nil {
+			break
+		}
+		// On a machine that stands still for seconds logic may be late; a client
+		// comes back when it is told to.
+		var told *client.DisconnectError
+		if !errors.As(err, &told) || told.Retry <= 0 || time.Now().Add(told.Retry).After(end) {
+			return nil, err
+		}
+		<-time.After(told.Retry)
 	}
 	t.Cleanup(func() { l.Close(); <-l.Done() })
 	return l, nil
