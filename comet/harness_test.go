@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -40,6 +41,7 @@ const patience = 20 * time.Second
 // tableLogic is logic for one comet: it trusts the auth body, as open mode
 // does, and remembers who is connected.
 type tableLogic struct {
+	renewals atomic.Int64
 	mu       sync.Mutex
 	epoch    uint64
 	sessions map[ident.Key]Connect
@@ -174,6 +176,7 @@ func (l *tableLogic) online() int {
 }
 
 func (l *tableLogic) Renew(context.Context, Report) (Renewal, error) {
+	l.renewals.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Renewal{Lease: 10 * time.Second, TrustsClients: l.trusting, Digests: l.digestsLocked()}, l.sick

@@ -42,7 +42,7 @@ func (l *lease) run(ctx context.Context) {
 	every := l.s.cfg.Times.Renew
 	pause := every / 10
 	for {
-		wait := every
+		wait := l.interval()
 		if err := l.renew(ctx); err != nil && ctx.Err() == nil {
 			l.s.cfg.Log.Warn("lease not renewed", "error", err, "retry_in", pause)
 			l.s.renewFailed.Add(1)
@@ -56,6 +56,23 @@ func (l *lease) run(ctx context.Context) {
 		case <-l.s.nudge:
 		case <-time.After(wait):
 		}
+	}
+}
+
+// settling is into how many renewals Settle is cut.
+const settling = 4
+
+// interval is the time to the next renewal. While the comet settles it is
+// shorter: jobs that have not heard of it yet learn of it by its record only,
+// and a registry that lost the record just then must have it again before the
+// first link is let in.
+func (l *lease) interval() time.Duration {
+	t := &l.s.cfg.Times
+	select {
+	case <-l.settled:
+		return t.Renew
+	default:
+		return min(t.Renew, t.Settle/settling)
 	}
 }
 
