@@ -83,6 +83,7 @@ func (l *lease) renew(ctx context.Context) error {
 	l.s.traces.Trim(time.Now())
 	begun := time.Now()
 	r, own := l.s.report(l.counter), l.s.digests()
+	r.Leased = l.until.Load() != 0
 	got, err := l.s.logic.Renew(ctx, r)
 	if err != nil {
 		return err

@@ -91,6 +91,7 @@ type Report struct {
 	Draining bool
 	Counter  uint64
 	Connects uint64 // since start
+	Leased   bool   // an earlier report was answered with a lease
 	Rooms    map[string]int32
 }
 

@@ -2,6 +2,7 @@ package logic
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/oortim/oort/proto/ident"
@@ -9,7 +10,8 @@ import (
 
 // alive tells the living ones of servers. A server that was never seen may
 // have registered a moment ago with another logic, so the registry is read
-// once more before it counts as dead; an error means that it could not be.
+// once more before it counts as dead; an error means that it could not be, or
+// does not have everybody yet.
 //
 // The caller must have read the sessions that name the servers before: a comet
 // registers before its first session, so a later read cannot miss it.
@@ -25,6 +27,9 @@ func (o *observer) alive(ctx context.Context, servers []ident.Server) (map[ident
 	for server, ok := range again {
 		alive[server] = ok
 	}
+	if len(strangers) > 0 && !o.whole() {
+		return nil, errIncomplete
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, server := range strangers {
@@ -32,6 +37,9 @@ func (o *observer) alive(ctx context.Context, servers []ident.Server) (map[ident
 	}
 	return alive, nil
 }
+
+// errIncomplete: which comets live is not known yet.
+var errIncomplete = errors.New("it has begun anew or lost records, and not every comet may have renewed yet")
 
 // known splits servers into those that it can judge and strangers.
 func (o *observer) known(servers []ident.Server) (alive map[ident.Server]bool, strangers []ident.Server) {

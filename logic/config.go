@@ -28,8 +28,14 @@ type Config struct {
 	// counts as dead. Zero means 15 s. Shorter notices a crash earlier, longer
 	// forgives longer pauses.
 	Lease time.Duration
-	// Refresh is how often leases and room counts are read. Zero means 1 s.
+	// Refresh is how often leases and room counts are read. Zero means 1 s. Two
+	// of them must not be more than comets wait before they let links in.
 	Refresh time.Duration
+	// Gather is how long a registry that has begun is not taken for complete, so
+	// that comets of which it knew before renew: longer than comets take between
+	// renewals. Until then jobs get no list, and wait. Zero means a quarter of
+	// Lease; negative means not at all, where no comet outlives the registry.
+	Gather time.Duration
 	// Devices limits the devices of one user. Zero means AllDevices. The others
 	// cost four more round trips to the store a batch of logins.
 	Devices Devices
@@ -74,6 +80,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	setDefault(&c.Lease, 15*time.Second)
 	setDefault(&c.Refresh, time.Second)
+	setDefault(&c.Gather, c.Lease/4)
 	setDefault(&c.PushTTL, 10*time.Minute)
 	setDefault(&c.Limits.BodyBytes, 64<<10)
 	setDefault(&c.Limits.Targets, 1000)

@@ -22,7 +22,16 @@ const goneKept = 4096
 // A comet is dead when its counter has not moved for the lease, on this
 // process's monotonic clock. Time in which the registry could not be read, or
 // in which this process itself stood still, does not count: after it every
-// comet gets a whole lease again.
+// comet gets a whole lease again. A comet that the registry no longer names is
+// dead by the same rule and no sooner: its record may have been lost. Only a
+// goodbye ends a lease early.
+//
+// The view is complete if it names each comet that may have links. A registry
+// that has just begun, or has lost records, names only those that have renewed
+// since. So an observer that has not seen what was there before must wait until
+// all have: for Gather after the beginning, and for a lease after a loss, since
+// a comet that does not renew for so long is dead. One that has watched all the
+// time has no need to.
 //
 // A comet that restarts under its name buries what it was before at once, since
 // what is offered to the former run until its lease ends would be counted as
@@ -35,6 +44,8 @@ type observer struct {
 	// Immutable.
 	registry Registry
 	lease    time.Duration
+	refresh  time.Duration
+	gather   time.Duration
 	clock    func() time.Time
 
 	// reading is held while the registry is read; begun counts the reads.
@@ -45,6 +56,7 @@ type observer struct {
 	mu       sync.Mutex
 	lastRead time.Time // of the last read that succeeded
 	err      error     // of the last read
+	complete bool      // as of the last read
 	comets   map[ident.Server]*sighting
 	gone     map[ident.Server]struct{}
 	rooms    map[string]int32        // links in each room on living comets
@@ -56,7 +68,6 @@ type observer struct {
 type sighting struct {
 	Comet
 	moved time.Time // when the counter was last seen to move
-	noted uint64    // reads begun when a renewal passed through this process
 	dead  bool
 	// wary is how many moves must be seen before it is alive again, since a later
 	// run of the same comet has been seen.
@@ -66,7 +77,7 @@ type sighting struct {
 
 func newObserver(cfg Config) *observer {
 	return &observer{
-		registry: cfg.Registry, lease: cfg.Lease, clock: cfg.Clock,
+		registry: cfg.Registry, lease: cfg.Lease, refresh: cfg.Refresh, gather: cfg.Gather, clock: cfg.Clock,
 		err:    errors.New("not read yet"),
 		comets: make(map[ident.Server]*sighting),
 		gone:   make(map[ident.Server]struct{}),
@@ -102,11 +113,11 @@ func (o *observer) readable() error {
 }
 
 func (o *observer) read(ctx context.Context) error {
-	comets, err := o.registry.Comets(ctx)
+	list, err := o.registry.Comets(ctx)
 	if err != nil {
 		return err
 	}
-	moved := o.judge(comets)
+	moved := o.judge(&list)
 	if len(moved) == 0 {
 		return nil
 	}
@@ -120,29 +131,54 @@ func (o *observer) read(ctx context.Context) error {
 
 // judge takes over a list of comets and returns those whose rooms must be read
 // because their counter moved.
-func (o *observer) judge(comets []Comet) (moved []ident.Server) {
+func (o *observer) judge(list *Listing) (moved []ident.Server) {
 	now := o.clock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	// Half a lease without a read and a renewal's interval are less than a
 	// lease, so shorter gaps need no pardon.
 	stood := now.Sub(o.lastRead) > o.lease/2
+	o.completeLocked(list, now)
 	o.lastRead = now
-	listed := make(map[ident.Server]struct{}, len(comets))
-	for _, c := range comets {
+	listed := make(map[ident.Server]struct{}, len(list.Comets))
+	for _, c := range list.Comets {
 		listed[c.Server] = struct{}{}
-		if o.sightLocked(c, now, stood) {
+		if c.Left {
+			o.forgetLocked(c.Server)
+		} else if o.sightLocked(c, now, stood) {
 			moved = append(moved, c.Server)
 		}
 	}
-	begun := o.begun.Load()
 	for server, s := range o.comets {
-		// A comet that registered while the list was on its way may lack in it.
-		if _, ok := listed[server]; !ok && s.noted < begun {
+		if _, ok := listed[server]; ok {
+			continue
+		}
+		if o.ageLocked(s, now, stood); s.dead {
 			o.forgetLocked(server)
 		}
 	}
 	return moved
+}
+
+// completeLocked judges whether, with list, the view is complete. A comet lets
+// no link in for two refreshes after it has registered, and renews every half
+// refresh until then. So if it came after the last read and was lost before this
+// one, it is there again before its first link, unless the two lie further apart
+// than one and a half.
+func (o *observer) completeLocked(list *Listing, now time.Time) {
+	switch {
+	case list.Age >= o.gather && list.Loss >= o.lease:
+		o.complete = true
+	case now.Sub(o.lastRead) > o.refresh*3/2:
+		o.complete = false
+	}
+}
+
+// whole reports whether the view is complete, as of the last read.
+func (o *observer) whole() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.complete
 }
 
 // sightLocked notes one listed comet and reports whether its counter moved.
@@ -160,14 +196,21 @@ func (o *observer) sightLocked(c Comet, now time.Time, stood bool) bool {
 		s.Comet, s.moved, s.dead = c, now, s.wary > 0
 		return !s.dead
 	}
-	if stood && !s.dead {
+	o.ageLocked(s, now, stood)
+	return false
+}
+
+// ageLocked takes a comet whose counter has not moved for dead when its lease is
+// over, or gives it a new one if nobody has looked meanwhile.
+func (o *observer) ageLocked(s *sighting, now time.Time, stood bool) {
+	switch {
+	case s.dead:
+	case stood:
 		s.moved = now
-	}
-	if !s.dead && now.Sub(s.moved) > o.lease {
+	case now.Sub(s.moved) > o.lease:
 		s.dead = true
 		o.contributeLocked(s, nil)
 	}
-	return false
 }
 
 // succeedLocked buries the earlier runs of a comet that is seen for the first
@@ -231,9 +274,7 @@ func (o *observer) note(c Comet, rooms map[string]int32) {
 		return
 	}
 	o.sightLocked(c, now, false)
-	s := o.comets[c.Server]
-	s.noted = o.begun.Load()
-	if !s.dead {
+	if s := o.comets[c.Server]; !s.dead {
 		o.contributeLocked(s, own)
 	}
 }

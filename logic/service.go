@@ -126,10 +126,15 @@ func (s *Service) Leave(ctx context.Context, server ident.Server) error {
 }
 
 // Comets lists the comets with a living lease, as the registry has them now: a
-// job that misses one here drops what is addressed to it.
+// job that misses one here drops what is addressed to it. The error wraps
+// ErrUnavailable, also while one that may have links could be missing: see
+// Listing.
 func (s *Service) Comets(ctx context.Context) ([]Comet, error) {
 	if err := s.observer.fresh(ctx); err != nil {
 		return nil, fmt.Errorf("%w: list comets: %w", ErrUnavailable, err)
+	}
+	if !s.observer.whole() {
+		return nil, fmt.Errorf("%w: registry: %w", ErrUnavailable, errIncomplete)
 	}
 	return s.observer.living(), nil
 }

@@ -106,9 +106,9 @@ func (f *flaky) ByMids(ctx context.Context, mids []int64) ([][]logic.Session, er
 
 func (f *flaky) Ready(context.Context) error { return f.err(false) }
 
-func (f *flaky) Comets(ctx context.Context) ([]logic.Comet, error) {
+func (f *flaky) Comets(ctx context.Context) (logic.Listing, error) {
 	if err := f.err(true); err != nil {
-		return nil, err
+		return logic.Listing{}, err
 	}
 	list, err := f.Memory.Comets(ctx)
 	f.mu.Lock()
@@ -172,7 +172,7 @@ func (w *world) open(change ...func(*logic.Config)) *logic.Service {
 	w.t.Helper()
 	cfg := logic.Config{
 		Sessions: w.store, Registry: w.store, Publisher: w.pub, Auth: auth.Open{},
-		Clock: w.clock.Now, Refresh: time.Hour, Lease: 3 * time.Hour,
+		Clock: w.clock.Now, Refresh: time.Hour, Lease: 3 * time.Hour, Gather: -1,
 	}
 	for _, f := range change {
 		f(&cfg)

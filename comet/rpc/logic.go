@@ -147,7 +147,7 @@ func (l *Logic) Renew(ctx context.Context, r comet.Report) (comet.Renewal, error
 		Server: string(l.advert.Server), GrpcAddr: l.advert.GRPC,
 		TcpAddr: cmp.Or(l.advert.TCP, r.TCPAddr), WsAddr: cmp.Or(l.advert.WS, r.WSAddr), Region: l.advert.Region, Weight: l.advert.Weight,
 		Links: r.Links, MaxLinks: r.MaxLinks, Draining: r.Draining, Counter: r.Counter, Rooms: r.Rooms,
-		Connects: r.Connects,
+		Connects: r.Connects, Leased: r.Leased,
 	})
 	if err != nil {
 		return comet.Renewal{}, err

@@ -290,11 +290,11 @@ func TestSessionsWrongAnswers(t *testing.T) {
 
 func TestRenewAndReceive(t *testing.T) {
 	withLogic(t, func(t *testing.T, s *logicServer, l *Logic, ctx context.Context) {
-		got, err := l.Renew(ctx, comet.Report{TCPAddr: "own:1", WSAddr: "own:2", Links: 3, Rooms: map[string]int32{"live://1": 2}, Counter: 8})
+		got, err := l.Renew(ctx, comet.Report{TCPAddr: "own:1", WSAddr: "own:2", Links: 3, Rooms: map[string]int32{"live://1": 2}, Counter: 8, Leased: true})
 		if err != nil || got.Lease != 9*time.Second || got.Rooms["live://1"] != 5 || !got.TrustsClients {
 			t.Errorf("%+v, %v", got, err)
 		}
-		if r := s.renewed; r.TcpAddr != "public:1" || r.WsAddr != "own:2" || r.Server != "c1@1" || r.Weight != 1 || r.Counter != 8 {
+		if r := s.renewed; r.TcpAddr != "public:1" || r.WsAddr != "own:2" || r.Server != "c1@1" || r.Weight != 1 || r.Counter != 8 || !r.Leased {
 			t.Errorf("renewed %+v", r)
 		}
 		body, err := l.Receive(ctx, comet.Message{Key: "k", Room: "live://1", Seq: 4, Body: []byte("x")})

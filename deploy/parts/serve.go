@@ -84,7 +84,7 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	sessions := session.NewMemory(session.TTLs{}, time.Now)
 	toLogic, toComet := new(inprocgrpc.Channel), new(inprocgrpc.Channel)
 	svc, err := b.openLogic(ctx, &c.LogicFlags, logic.Config{
-		Sessions: sessions, Registry: sessions, Publisher: publisher, Refresh: nearRefresh,
+		Sessions: sessions, Registry: sessions, Publisher: publisher, Refresh: nearRefresh, Gather: -1,
 		Asker: b.openAsker(within(toComet)),
 	})
 	if err != nil {

@@ -106,7 +106,7 @@ func newWorld(t testing.TB, opt rpc.Options) *world {
 	store := session.NewMemory(session.TTLs{}, nil)
 	w := &world{t: t, gate: &gate{gates: map[string]chan struct{}{}}}
 	var err error
-	w.svc, err = logic.New(logic.Config{Sessions: store, Registry: store, Publisher: &logictest.Publisher{}, Auth: w.gate, Heartbeat: time.Minute})
+	w.svc, err = logic.New(logic.Config{Sessions: store, Registry: store, Publisher: &logictest.Publisher{}, Auth: w.gate, Heartbeat: time.Minute, Gather: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

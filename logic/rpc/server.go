@@ -71,7 +71,7 @@ func (s *Server) Renew(ctx context.Context, req *logicpb.RenewRequest) (*logicpb
 	totals, lease, err := s.svc.Renew(ctx, logic.Comet{
 		Server: server, GRPCAddr: req.GrpcAddr, TCPAddr: req.TcpAddr, WSAddr: req.WsAddr,
 		Region: req.Region, Weight: req.Weight, Links: req.Links, MaxLinks: req.MaxLinks,
-		Draining: req.Draining, Counter: req.Counter, Connects: req.Connects,
+		Draining: req.Draining, Counter: req.Counter, Connects: req.Connects, Leased: req.Leased,
 	}, req.Rooms)
 	if err != nil {
 		return nil, grpcError(err)

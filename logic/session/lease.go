@@ -15,8 +15,15 @@ func (m *Memory) Renew(_ context.Context, c logic.Comet, rooms map[string]int32)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old, ok := m.comets[c.Server]
-	if ok && old.comet.Counter >= c.Counter && now.Before(old.until) {
+	ok = ok && now.Before(old.until)
+	if ok && (old.comet.Left || old.comet.Counter >= c.Counter) {
 		return nil
+	}
+	if m.begun.IsZero() {
+		m.begun = now
+	}
+	if !ok && c.Leased {
+		m.loss = now
 	}
 	m.comets[c.Server] = lease{comet: c, rooms: rooms, until: now.Add(m.ttl.Record)}
 	return nil
@@ -24,24 +31,31 @@ func (m *Memory) Renew(_ context.Context, c logic.Comet, rooms map[string]int32)
 
 // Leave implements logic.Registry.
 func (m *Memory) Leave(_ context.Context, server ident.Server) error {
+	until := m.clock().Add(m.ttl.Record)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.comets, server)
+	m.comets[server] = lease{comet: logic.Comet{Server: server, Left: true}, until: until}
 	return nil
 }
 
 // Comets implements logic.Registry.
-func (m *Memory) Comets(context.Context) ([]logic.Comet, error) {
+func (m *Memory) Comets(context.Context) (logic.Listing, error) {
 	now := m.clock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	list := make([]logic.Comet, 0, len(m.comets))
+	list := logic.Listing{Loss: logic.Never}
 	for server, l := range m.comets {
 		if now.Before(l.until) {
-			list = append(list, l.comet)
+			list.Comets = append(list.Comets, l.comet)
 		} else {
 			delete(m.comets, server)
 		}
+	}
+	if !m.begun.IsZero() {
+		list.Age = now.Sub(m.begun)
+	}
+	if !m.loss.IsZero() {
+		list.Loss = now.Sub(m.loss)
 	}
 	return list, nil
 }

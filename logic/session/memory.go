@@ -25,6 +25,8 @@ type Memory struct {
 	gone     map[linkID]struct{}
 	buried   []tombstone // oldest first
 	comets   map[ident.Server]lease
+	begun    time.Time // of the first renewal; zero: none
+	loss     time.Time // of the last renewal of a comet that should have been here
 }
 
 // entry is a session and the one that it replaced.

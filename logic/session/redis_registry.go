@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/bytedance/sonic"
 	"github.com/redis/rueidis"
@@ -18,7 +19,12 @@ const (
 	indexKey  = "oort:{reg}:index"
 	recordKey = "oort:{reg}:c:"
 	roomsKey  = "oort:{reg}:r:"
+	begunKey  = "oort:{reg}:begun"
+	lossKey   = "oort:{reg}:loss"
 )
+
+// leftCounter is above every counter of a renewal.
+const leftCounter = "18446744073709551615"
 
 // Renew implements logic.Registry.
 func (r *Redis) Renew(ctx context.Context, c logic.Comet, rooms map[string]int32) error {
@@ -30,39 +36,49 @@ func (r *Redis) Renew(ctx context.Context, c logic.Comet, rooms map[string]int32
 	if err != nil {
 		return fmt.Errorf("session: renew: %w", err)
 	}
-	server := string(c.Server)
+	server, leased := string(c.Server), "0"
+	if c.Leased {
+		leased = "1"
+	}
 	return r.one(ctx, "renew", command{
 		script: r.scripts.renew,
-		keys:   []string{recordKey + server, roomsKey + server, indexKey},
-		args:   []string{server, strconv.FormatUint(c.Counter, 10), record, counts, millis(r.ttl.Record)},
+		keys:   []string{recordKey + server, roomsKey + server, indexKey, begunKey, lossKey},
+		args:   []string{server, strconv.FormatUint(c.Counter, 10), record, counts, millis(r.ttl.Record), leased},
 	})
 }
 
-// Leave implements logic.Registry. A reader between its commands finds the
-// server in the index without a record, which means the same.
+// Leave implements logic.Registry. It is a renewal that no other outbids.
 func (r *Redis) Leave(ctx context.Context, server ident.Server) error {
-	for _, reply := range r.do(ctx, []command{
-		{name: "DEL", keys: []string{recordKey + string(server), roomsKey + string(server)}},
-		{name: "ZREM", keys: []string{indexKey}, args: []string{string(server)}},
-	}) {
-		if err := reply.Error(); err != nil {
-			return fmt.Errorf("session: leave: %w", err)
-		}
+	record, err := sonic.MarshalString(logic.Comet{Server: server, Left: true})
+	if err != nil {
+		return fmt.Errorf("session: leave: %w", err)
 	}
-	return nil
+	return r.one(ctx, "leave", command{
+		script: r.scripts.renew,
+		keys:   []string{recordKey + string(server), roomsKey + string(server), indexKey, begunKey, lossKey},
+		args:   []string{string(server), leftCounter, record, "null", millis(r.ttl.Record), "0"},
+	})
 }
 
-// Comets implements logic.Registry.
-func (r *Redis) Comets(ctx context.Context) ([]logic.Comet, error) {
+// Comets implements logic.Registry. The age is read last, so that a loss while
+// the registry is read is not missed.
+func (r *Redis) Comets(ctx context.Context) (logic.Listing, error) {
+	list, err := r.listing(ctx)
+	if err != nil {
+		return logic.Listing{}, fmt.Errorf("session: comets: %w", err)
+	}
+	return list, nil
+}
+
+func (r *Redis) listing(ctx context.Context) (list logic.Listing, err error) {
 	servers, err := r.do(ctx, []command{{name: "ZRANGE", keys: []string{indexKey}, args: []string{"0", "-1"}}})[0].AsStrSlice()
 	if err != nil {
-		return nil, fmt.Errorf("session: comets: %w", err)
+		return list, err
 	}
 	records, err := r.mget(ctx, recordKey, servers)
 	if err != nil {
-		return nil, fmt.Errorf("session: comets: %w", err)
+		return list, err
 	}
-	comets := make([]logic.Comet, 0, len(records))
 	for _, record := range records {
 		if record == "" {
 			continue
@@ -70,11 +86,27 @@ func (r *Redis) Comets(ctx context.Context) ([]logic.Comet, error) {
 		_, record, _ = strings.Cut(record, " ")
 		var c logic.Comet
 		if err := sonic.UnmarshalString(record, &c); err != nil {
-			return nil, fmt.Errorf("session: comets: %w", err)
+			return list, err
 		}
-		comets = append(comets, c)
+		list.Comets = append(list.Comets, c)
 	}
-	return comets, nil
+	ages, err := r.do(ctx, []command{{script: r.scripts.ages, keys: []string{begunKey, lossKey}}})[0].AsIntSlice()
+	if err != nil {
+		return list, err
+	}
+	if len(ages) != 2 {
+		return list, fmt.Errorf("%d ages, want 2", len(ages))
+	}
+	list.Age, list.Loss = age(ages[0], 0), age(ages[1], logic.Never)
+	return list, nil
+}
+
+// age is one of ages.lua's answers.
+func age(ms int64, never time.Duration) time.Duration {
+	if ms < 0 {
+		return never
+	}
+	return time.Duration(ms) * time.Millisecond
 }
 
 // Rooms implements logic.Registry.

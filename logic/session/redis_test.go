@@ -131,12 +131,12 @@ func TestEverythingExpires(t *testing.T) {
 	raw := dial(t, server)
 	login(r, "a", 5, 1)
 	r.Disconnect(context.Background(), []logic.Session{{Key: "b", Mid: 5, Server: "c1@1", Link: 1}})
-	if err := r.Renew(context.Background(), logic.Comet{Server: "c1@1", Counter: 1}, map[string]int32{"live://1": 1}); err != nil {
+	if err := r.Renew(context.Background(), logic.Comet{Server: "c1@1", Counter: 1, Leased: true}, map[string]int32{"live://1": 1}); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := raw.Do(context.Background(), raw.B().Keys().Pattern("*").Build()).AsStrSlice()
-	if err != nil || len(keys) != 7 {
-		t.Fatalf("keys %q (%v), want seven", keys, err)
+	if err != nil || len(keys) != 9 {
+		t.Fatalf("keys %q (%v), want nine", keys, err)
 	}
 	for _, key := range keys {
 		ttl, err := raw.Do(context.Background(), raw.B().Pttl().Key(key).Build()).AsInt64()

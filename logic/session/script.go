@@ -28,6 +28,9 @@ var restoreLua string
 //go:embed lua/renew.lua
 var renewLua string
 
+//go:embed lua/ages.lua
+var agesLua string
+
 // script is a Lua script and what Redis calls it. rueidis has scripts of its
 // own, but runs a batch of them only after it has sent the source again to
 // every node: another round trip each time. And a batch here mixes scripts and
@@ -40,7 +43,7 @@ func newScript(source string) script {
 }
 
 // scripts of a Redis.
-type scripts struct{ connect, disconnect, restore, renew script }
+type scripts struct{ connect, disconnect, restore, renew, ages script }
 
 func newScripts() scripts {
 	return scripts{
@@ -48,6 +51,7 @@ func newScripts() scripts {
 		disconnect: newScript(rosterLua + disconnectSource()),
 		restore:    newScript(rosterLua + restoreLua),
 		renew:      newScript(renewLua),
+		ages:       newScript(agesLua),
 	}
 }
 

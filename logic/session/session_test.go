@@ -50,6 +50,10 @@ func TestRegistry(t *testing.T) {
 	each(t, sessiontest.Registry)
 }
 
+func TestAges(t *testing.T) {
+	each(t, sessiontest.Ages)
+}
+
 // each runs a suite over every kind of store.
 func each(t *testing.T, suite func(*testing.T, sessiontest.Backend)) {
 	for name, backend := range map[string]func(t *testing.T) sessiontest.Backend{

@@ -515,6 +515,9 @@ type RenewRequest struct {
 	Draining bool `protobuf:"varint,9,opt,name=draining,proto3" json:"draining,omitempty"`
 	// Goes up with each renewal.
 	Counter uint64 `protobuf:"varint,10,opt,name=counter,proto3" json:"counter,omitempty"`
+	// It has been given a lease before. If the registry does not have it, the
+	// registry has lost what it had.
+	Leased bool `protobuf:"varint,13,opt,name=leased,proto3" json:"leased,omitempty"`
 	// Links a room on this comet, all rooms.
 	Rooms map[string]int32 `protobuf:"bytes,11,rep,name=rooms,proto3" json:"rooms,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Distinct users are not counted; connects since start are.
@@ -621,6 +624,13 @@ func (x *RenewRequest) GetCounter() uint64 {
 		return x.Counter
 	}
 	return 0
+}
+
+func (x *RenewRequest) GetLeased() bool {
+	if x != nil {
+		return x.Leased
+	}
+	return false
 }
 
 func (x *RenewRequest) GetRooms() map[string]int32 {
@@ -1397,7 +1407,7 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\bretry_ms\x18\v \x01(\rR\aretryMs\x12\x1a\n" +
 	"\bplatform\x18\x0e \x01(\tR\bplatform\x12#\n" +
 	"\rrooms_limited\x18\x14 \x01(\bR\froomsLimited\x12#\n" +
-	"\rroom_patterns\x18\x15 \x03(\tR\froomPatterns\"\xa4\x03\n" +
+	"\rroom_patterns\x18\x15 \x03(\tR\froomPatterns\"\xbc\x03\n" +
 	"\fRenewRequest\x12\x16\n" +
 	"\x06server\x18\x01 \x01(\tR\x06server\x12\x1b\n" +
 	"\tgrpc_addr\x18\x02 \x01(\tR\bgrpcAddr\x12\x19\n" +
@@ -1409,7 +1419,8 @@ const file_proto_logicpb_logic_proto_rawDesc = "" +
 	"\tmax_links\x18\b \x01(\x04R\bmaxLinks\x12\x1a\n" +
 	"\bdraining\x18\t \x01(\bR\bdraining\x12\x18\n" +
 	"\acounter\x18\n" +
-	" \x01(\x04R\acounter\x12<\n" +
+	" \x01(\x04R\acounter\x12\x16\n" +
+	"\x06leased\x18\r \x01(\bR\x06leased\x12<\n" +
 	"\x05rooms\x18\v \x03(\v2&.oort.logic.v1.RenewRequest.RoomsEntryR\x05rooms\x12\x1a\n" +
 	"\bconnects\x18\f \x01(\x04R\bconnects\x1a8\n" +
 	"\n" +
