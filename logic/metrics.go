@@ -54,6 +54,12 @@ func (s *Service) gauges() []prometheus.Collector {
 	}
 	return []prometheus.Collector{
 		gauge("comets", "Comets with a living lease.", func() float64 { return float64(s.Online(Everywhere).Comets) }),
+		gauge("comets_known", "1 if the registry is known to name every comet that may have links, 0 if it has begun or lost records and was not watched.", func() float64 {
+			if s.observer.whole() {
+				return 1
+			}
+			return 0
+		}),
 		gauge("links", "Links of all living comets, by their last renewals.", func() float64 { return float64(s.Online(Everywhere).Links) }),
 		gauge("rooms", "Rooms with links, in the whole cluster.", func() float64 { return float64(s.Online(Everywhere).Rooms) }),
 		gauge("disconnects_waiting", "Disconnects that wait for the session store.", func() float64 { return float64(s.forget.size()) }),

@@ -78,7 +78,7 @@ func (s *Service) Ready(ctx context.Context) error {
 func (s *Service) observe(ctx context.Context) {
 	tick := time.NewTicker(s.cfg.Refresh)
 	defer tick.Stop()
-	away := false
+	away, whole := false, true
 	for {
 		err := s.observer.fresh(ctx)
 		if ctx.Err() != nil {
@@ -87,6 +87,10 @@ func (s *Service) observe(ctx context.Context) {
 		if (err != nil) != away {
 			away = err != nil
 			s.logRegistry(err)
+		}
+		if now := s.observer.whole(); err == nil && now != whole {
+			whole = now
+			s.logWhole(whole)
 		}
 		select {
 		case <-ctx.Done():
@@ -102,6 +106,15 @@ func (s *Service) logRegistry(err error) {
 		return
 	}
 	s.cfg.Log.Info("logic: registry is back")
+}
+
+func (s *Service) logWhole(whole bool) {
+	if whole {
+		s.cfg.Log.Info("logic: every comet is known")
+		return
+	}
+	s.cfg.Log.Info("logic: the registry has begun or lost records; jobs get no list until every comet can have renewed",
+		"gather", s.cfg.Gather, "lease", s.cfg.Lease)
 }
 
 // Renew renews a comet's lease and answers with the number of links in the
