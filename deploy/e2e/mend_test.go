@@ -92,6 +92,27 @@ func mended(t *testing.T, g *rig.Gateway, lose func(*testing.T, *rig.Gateway)) {
 	}
 }
 
+// Redis loses everything, and whoever knew the comets is killed with it: the job
+// that starts does not take the comets that have renewed so far for all.
+func TestNobodyKnowsComets(t *testing.T) {
+	t.Parallel()
+	g := rig.StartCluster(t, bin, "epoll", 2)
+	links := dialLinks(t, g, 40, 2)
+	p := startPusher(t, g.API)
+	p.waitStored(t, 50)
+	g.Job.Kill()
+	g.Logic.Kill()
+	flush(t, g.Redis.Addr)
+	g.Logic.Restart(t)
+	g.Job.Restart(t)
+	p.waitStored(t, 50)
+	stored, unknown := p.stop()
+	for _, l := range links {
+		waitSubsequence(t, l, stored, unknown)
+	}
+	noneUnexpected(t, links, "room")
+}
+
 // onlineAt asks where a key is; "" for nowhere.
 func onlineAt(t *testing.T, g *rig.Gateway, key string) string {
 	t.Helper()
