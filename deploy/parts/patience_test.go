@@ -26,6 +26,7 @@ import (
 	"github.com/oortim/oort/logic/publish"
 	"github.com/oortim/oort/logic/session"
 	"github.com/oortim/oort/logic/session/sessiontest"
+	"github.com/oortim/oort/proto/kafka"
 )
 
 // testBase is a process without an admin server.
@@ -211,12 +212,12 @@ func TestKafkaAtStart(t *testing.T) {
 	t.Cleanup(cluster.Close)
 	for name, open := range map[string]func(*base, string) error{
 		"logic": func(b *base, addr string) error {
-			_, err := b.openPublisher(t.Context(), publish.Config{Brokers: []string{addr}, Partitions: 1})
+			_, err := b.openPublisher(t.Context(), publish.Config{Brokers: kafka.At(addr), Partitions: 1})
 			return err
 		},
 		"job": func(b *base, addr string) error {
 			return b.reach(t.Context(), "kafka", func(ctx context.Context) error {
-				_, err := consume.Open(ctx, consume.Config{Brokers: []string{addr}, Log: b.log, Metrics: prometheus.NewRegistry()})
+				_, err := consume.Open(ctx, consume.Config{Brokers: kafka.At(addr), Log: b.log, Metrics: prometheus.NewRegistry()})
 				return err
 			})
 		},
