@@ -110,11 +110,21 @@ func TestReach(t *testing.T) {
 		}
 	})
 	t.Run("told to stop", func(t *testing.T) {
-		b, _ := testBase(t)
-		ctx, stop := context.WithCancel(t.Context())
-		err := b.reach(ctx, "kafka", func(context.Context) error { stop(); return io.EOF })
-		if !errors.Is(err, errStopped) {
-			t.Errorf("got %v", err)
+		for _, when := range []time.Duration{0, firstPause / 4} { // within a try, and between two
+			for range 8 { // where two ends are ready at once, each must be seen
+				b, told := testBase(t)
+				ctx, stop := context.WithCancel(t.Context())
+				err := b.reach(ctx, "kafka", func(context.Context) error {
+					if when == 0 {
+						stop()
+					}
+					time.AfterFunc(when, stop)
+					return io.EOF
+				})
+				if !errors.Is(err, ops.ErrStopped) || !strings.Contains(told.String(), "stopping") {
+					t.Errorf("%v after the first try: %v, told %q", when, err, told)
+				}
+			}
 		}
 	})
 }
