@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -90,5 +91,24 @@ func TestStopBeforeStart(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The health command says what a probe wants to know.
+func TestHealthCommand(t *testing.T) {
+	t.Parallel()
+	g := rig.StartServe(t, bin, "std")
+	health := func() (string, error) {
+		cmd := exec.Command(bin.Oort, "health", "--admin", g.Serve.Addrs["admin"])
+		cmd.Env = []string{rig.RaceEnv}
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	if out, err := health(); err != nil || !strings.HasPrefix(out, "ready=true") {
+		t.Errorf("%v: %s", err, out)
+	}
+	g.Serve.Kill()
+	if out, err := health(); err == nil {
+		t.Errorf("a dead process is healthy: %s", out)
 	}
 }
