@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -200,14 +201,24 @@ func TestPlan(t *testing.T) {
 
 func TestReadCounts(t *testing.T) {
 	counts, err := readCounts(strings.NewReader(`# HELP x
-oort_comet_messages_total{outcome="slow"} 3
-oort_comet_messages_total{outcome="delivered"} 1e+06
-oort_comet_messages_total{outcome="shed"} 12
-oort_comet_messages_total{outcome="closed"} 8
+oort_comet_messages_total{lane="chat",outcome="slow"} 3
+oort_comet_messages_total{lane="gift",outcome="slow"} 4
+oort_comet_messages_total{lane="chat",outcome="delivered"} 1e+06
+oort_comet_messages_total{lane="chat",outcome="shed"} 12
+oort_comet_messages_total{lane="chat",outcome="closed"} 8
+oort_comet_messages_total{lane="chat",outcome="collapsed"} 5
+oort_comet_messages_total{lane="chat",outcome="canceled"} 5
 oort_job_dropped_total{reason="closed"} 2
 oort_job_links_total 9
 `))
-	if err != nil || !reflect.DeepEqual(counts, map[string]int{"slow": 3, "shed": 12}) {
+	if err != nil || !reflect.DeepEqual(counts, map[string]int{"slow": 7, "shed": 12}) {
+		t.Errorf("%v, %v", counts, err)
+	}
+}
+
+// A page that has the counters in another shape is told, and not read as zeros.
+func TestReadNoCounts(t *testing.T) {
+	if counts, err := readCounts(strings.NewReader("oort_comet_messages_total 3\nup 1\n")); !errors.Is(err, errNoCounters) {
 		t.Errorf("%v, %v", counts, err)
 	}
 }

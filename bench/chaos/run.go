@@ -130,7 +130,7 @@ func (r *run) run(ctx context.Context) (*history.Run, []error, error) {
 		return nil, nil, err
 	}
 	return &history.Run{Seed: r.Seed, Deadline: answerIn, Ended: ended, Links: r.crowd.links, Pushes: r.pushers.list,
-		Events: r.breaker.events, Drops: drops, Ledger: r.books.entries}, r.breaker.errs, nil
+		Events: r.breaker.events, Drops: drops, Ledger: r.books.entries}, append(r.breaker.errs, r.books.faults()...), nil
 }
 
 // live has clients come, pushers push and parts break, in that order, and ends
@@ -161,9 +161,7 @@ func (r *run) live(ctx context.Context) (ended time.Duration) {
 	r.settle()
 	ended = r.clock()
 	for _, p := range r.fleet.Parts {
-		if p.Admin != "" {
-			r.books.look(p)
-		}
+		r.books.look(p)
 	}
 	endClients()
 	crowd.Wait()
