@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/oortim/oort/bench/chaos/check"
+	"github.com/oortim/oort/bench/chaos/history"
 )
 
 // The binaries are built once, with the race detector, which ends a process
@@ -111,6 +112,14 @@ func TestLedger(t *testing.T) {
 	h.Drops = nil
 	if len(check.Run(h).Violations) == 0 {
 		t.Error("what is missing is explained without the ledger")
+	}
+}
+
+// A run in which nobody was there is no good run.
+func TestNothingToJudge(t *testing.T) {
+	var log bytes.Buffer
+	if err := judge(new(history.Run), nil, t.TempDir(), &log); !errors.Is(err, ErrViolated) || !strings.Contains(log.String(), errNothing.Error()) {
+		t.Errorf("%v\n%s", err, log.Bytes())
 	}
 }
 

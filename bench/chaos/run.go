@@ -221,6 +221,9 @@ func (r *run) progress(ctx context.Context) {
 // ErrViolated: a promise was broken, or a part ended by itself.
 var ErrViolated = errors.New("chaos: what is promised did not hold")
 
+// errNothing: a run in which nothing had to arrive shows nothing.
+var errNothing = errors.New("chaos: no link was owed a message, so nothing has been judged")
+
 // told is how many stories of each rule are printed; the file has them all.
 const told = 3
 
@@ -236,6 +239,9 @@ func judge(h *history.Run, faults []error, dir string, out io.Writer) error {
 		fmt.Fprintf(out, ", %d missing by %s", n, reason)
 	}
 	fmt.Fprintf(out, "; %d absences excused\n", v.Excused)
+	if v.Owed == 0 {
+		faults = append(faults, errNothing)
+	}
 	if len(v.Violations) == 0 && len(faults) == 0 {
 		fmt.Fprintln(out, "verdict: no violation")
 		return nil

@@ -113,6 +113,10 @@ func TestRules(t *testing.T) {
 			push(r, 13*s, keyA)
 			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 40 * s, To: 41 * s}}
 		}, []check.Rule{check.Missing}},
+		{"lost by one who was named twice, and counted", func(r *history.Run) {
+			push(r, 12*s, history.Push{Kind: history.Keys, Keys: []string{"a", "a"}})
+			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 12 * s, To: 13 * s}}
+		}, nil},
 		{"lost, and counted before it was made", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
 			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 4 * s, To: 5 * s}}
