@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,6 +33,11 @@ import (
 
 // The engine netpoll leaves the pollers of its library, which cannot stop them.
 func TestMain(m *testing.M) {
+	// The tests of the engines wait more than they work; -parallel still counts,
+	// since it is read later.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/cloudwego/netpoll.(*defaultPoll).Wait"))
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/oortim/oort/job/dispatch"
 	"github.com/oortim/oort/job/jobtest"
 	"github.com/oortim/oort/proto/cometpb"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -124,7 +125,7 @@ type options struct {
 
 func startJob(t testing.TB, o options) *running {
 	t.Helper()
-	o.consume.Brokers = []string{o.broker}
+	o.consume.Brokers = kafka.At(o.broker)
 	if o.consume.Session == 0 {
 		o.consume.Session = 2 * time.Second
 	}

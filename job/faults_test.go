@@ -23,6 +23,7 @@ import (
 	"github.com/oortim/oort/job/produce"
 	"github.com/oortim/oort/proto/cometpb"
 	"github.com/oortim/oort/proto/dropped"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -417,7 +418,7 @@ func beJob(args []string) error {
 		}
 	}
 	source, err := consume.Open(ctx, consume.Config{
-		Brokers: args[:1], Instance: args[3], Session: time.Second, Commit: 20 * time.Millisecond,
+		Brokers: kafka.At(args[0]), Instance: args[3], Session: time.Second, Commit: 20 * time.Millisecond,
 	})
 	if err != nil {
 		return err
@@ -430,7 +431,7 @@ func beJob(args []string) error {
 	dir.Set(job.Comet{Server: job.ServerID(args[1]), Addr: args[2]})
 	cfg := job.Config{Source: source, Directory: dir, Open: d.Open}
 	if len(args) > 5 {
-		writer, err := produce.Open(ctx, produce.Config{Brokers: args[:1], Ledger: dropped.Topic(topic)})
+		writer, err := produce.Open(ctx, produce.Config{Brokers: kafka.At(args[0]), Ledger: dropped.Topic(topic)})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/oortim/oort/bench/chaos/check"
+	"github.com/oortim/oort/bench/chaos/history"
 )
 
 // The binaries are built once, with the race detector, which ends a process
@@ -113,6 +115,14 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// A run in which nobody was there is no good run.
+func TestNothingToJudge(t *testing.T) {
+	var log bytes.Buffer
+	if err := judge(new(history.Run), nil, t.TempDir(), &log); !errors.Is(err, ErrViolated) || !strings.Contains(log.String(), errNothing.Error()) {
+		t.Errorf("%v\n%s", err, log.Bytes())
+	}
+}
+
 // Each of these defects is found by the rule that it breaks: so the rules, the
 // clients and the pushers see what they are there to see.
 func TestFaults(t *testing.T) {
@@ -200,14 +210,24 @@ func TestPlan(t *testing.T) {
 
 func TestReadCounts(t *testing.T) {
 	counts, err := readCounts(strings.NewReader(`# HELP x
-oort_comet_messages_total{outcome="slow"} 3
-oort_comet_messages_total{outcome="delivered"} 1e+06
-oort_comet_messages_total{outcome="shed"} 12
-oort_comet_messages_total{outcome="closed"} 8
+oort_comet_messages_total{lane="chat",outcome="slow"} 3
+oort_comet_messages_total{lane="gift",outcome="slow"} 4
+oort_comet_messages_total{lane="chat",outcome="delivered"} 1e+06
+oort_comet_messages_total{lane="chat",outcome="shed"} 12
+oort_comet_messages_total{lane="chat",outcome="closed"} 8
+oort_comet_messages_total{lane="chat",outcome="collapsed"} 5
+oort_comet_messages_total{lane="chat",outcome="canceled"} 5
 oort_job_dropped_total{reason="closed"} 2
 oort_job_links_total 9
 `))
-	if err != nil || !reflect.DeepEqual(counts, map[string]int{"slow": 3, "shed": 12}) {
+	if err != nil || !reflect.DeepEqual(counts, map[string]int{"slow": 7, "shed": 12}) {
+		t.Errorf("%v, %v", counts, err)
+	}
+}
+
+// A page that has the counters in another shape is told, and not read as zeros.
+func TestReadNoCounts(t *testing.T) {
+	if counts, err := readCounts(strings.NewReader("oort_comet_messages_total 3\nup 1\n")); !errors.Is(err, errNoCounters) {
 		t.Errorf("%v, %v", counts, err)
 	}
 }

@@ -130,7 +130,7 @@ func (r *run) run(ctx context.Context) (*history.Run, []error, error) {
 		return nil, nil, err
 	}
 	return &history.Run{Seed: r.Seed, Deadline: answerIn, Ended: ended, Links: r.crowd.links, Pushes: r.pushers.list,
-		Events: r.breaker.events, Drops: drops, Ledger: r.books.entries}, r.breaker.errs, nil
+		Events: r.breaker.events, Drops: drops, Ledger: r.books.entries}, append(r.breaker.errs, r.books.faults()...), nil
 }
 
 // live has clients come, pushers push and parts break, in that order, and ends
@@ -161,9 +161,7 @@ func (r *run) live(ctx context.Context) (ended time.Duration) {
 	r.settle()
 	ended = r.clock()
 	for _, p := range r.fleet.Parts {
-		if p.Admin != "" {
-			r.books.look(p)
-		}
+		r.books.look(p)
 	}
 	endClients()
 	crowd.Wait()
@@ -223,6 +221,9 @@ func (r *run) progress(ctx context.Context) {
 // ErrViolated: a promise was broken, or a part ended by itself.
 var ErrViolated = errors.New("chaos: what is promised did not hold")
 
+// errNothing: a run in which nothing had to arrive shows nothing.
+var errNothing = errors.New("chaos: no link was owed a message, so nothing has been judged")
+
 // told is how many stories of each rule are printed; the file has them all.
 const told = 3
 
@@ -238,6 +239,9 @@ func judge(h *history.Run, faults []error, dir string, out io.Writer) error {
 		fmt.Fprintf(out, ", %d missing by %s", n, reason)
 	}
 	fmt.Fprintf(out, "; %d absences excused\n", v.Excused)
+	if v.Owed == 0 {
+		faults = append(faults, errNothing)
+	}
 	if len(v.Violations) == 0 && len(faults) == 0 {
 		fmt.Fprintln(out, "verdict: no violation")
 		return nil

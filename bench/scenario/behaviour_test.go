@@ -7,6 +7,7 @@ import (
 )
 
 func TestHeartbeat(t *testing.T) {
+	t.Parallel()
 	run, err := measureSmall(t, Heartbeat{Links: []int{50}, Rate: []float64{500}, Transport: "both", Duration: 300 * time.Millisecond}, "epoll", "std")
 	if err != nil {
 		t.Fatal(err)
@@ -17,6 +18,7 @@ func TestHeartbeat(t *testing.T) {
 }
 
 func TestChurn(t *testing.T) {
+	t.Parallel()
 	for engine, reset := range map[string]bool{"epoll": false, "std": true} {
 		run, err := measureSmall(t, Churn{
 			Links: []int{60}, Rate: []float64{100}, Messages: 20, Rooms: 3, Reset: reset, Transport: "both", Duration: 300 * time.Millisecond,
@@ -32,6 +34,7 @@ func TestChurn(t *testing.T) {
 }
 
 func TestSlow(t *testing.T) {
+	t.Parallel()
 	run, err := measureSmall(t, Slow{
 		Links: []int{20}, Share: []float64{.25}, Rate: 60, Size: 20_000, Transport: "both", Duration: 500 * time.Millisecond,
 	}, "epoll", "std")
@@ -45,6 +48,7 @@ func TestSlow(t *testing.T) {
 }
 
 func TestMixed(t *testing.T) {
+	t.Parallel()
 	run, err := measureSmall(t, Mixed{
 		Links: []int{60}, Rooms: 3, Messages: 50, Size: 100, Beats: 100, Rate: 50, Share: .1, Transport: "both", Duration: 500 * time.Millisecond,
 	}, "epoll", "std")

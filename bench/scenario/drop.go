@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/oortim/oort/bench/measure"
@@ -65,7 +66,7 @@ type dropped struct {
 // write timeout: they are closed as slow, the others miss nothing, and every
 // message has ended.
 func (p slow) drop(ctx context.Context, r *suite.Round) error {
-	g, err := openRig(ctx, r, patient, fmt.Sprintf("--write-timeout=%v", p.Write))
+	g, err := openRig(ctx, r, append(slices.Clone(patient), fmt.Sprintf("--write-timeout=%v", p.Write))...)
 	if err != nil {
 		return err
 	}

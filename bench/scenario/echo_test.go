@@ -14,6 +14,7 @@ import (
 var smallEcho = Echo{Links: []int{1, 20}, Depth: 2, Size: []int{64, 3000}, Transport: "tcp", Duration: 100 * time.Millisecond}
 
 func TestEcho(t *testing.T) {
+	t.Parallel()
 	run, err := measureSmall(t, smallEcho, "epoll", "std")
 	if err != nil {
 		t.Fatal(err)
@@ -27,6 +28,7 @@ func TestEcho(t *testing.T) {
 
 // An open loop, and WebSocket, where there is no floor.
 func TestEchoByRate(t *testing.T) {
+	t.Parallel()
 	s := smallEcho
 	s.Links, s.Size, s.Rate, s.Transport = []int{10}, []int{64}, []float64{500}, "both"
 	run, err := measureSmall(t, s, "epoll")
@@ -60,6 +62,7 @@ func TestEchoRefuses(t *testing.T) {
 
 // The floor comes first in every other round.
 func TestEchoFloorFirst(t *testing.T) {
+	t.Parallel()
 	s := smallEcho
 	s.Links, s.Size = []int{5}, []int{64}
 	f := suite.Flags{Engines: []string{"epoll"}, Repeat: 2, JSON: t.TempDir() + "/run.json"}

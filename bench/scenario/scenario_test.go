@@ -58,6 +58,7 @@ var smallFanout = Fanout{
 }
 
 func TestFanout(t *testing.T) {
+	t.Parallel()
 	run, err := measureSmall(t, smallFanout, "epoll", "std")
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +77,7 @@ func TestFanout(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	run, err := measureSmall(t, Idle{Links: []int{50}, Rooms: 1, Transport: "both", Logic: "none", Quiet: 50 * time.Millisecond}, "epoll", "std")
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +93,7 @@ func TestIdle(t *testing.T) {
 }
 
 func TestAccept(t *testing.T) {
+	t.Parallel()
 	run, err := measureSmall(t, Accept{Links: []int{60}, UnderWay: []int{8}, Transport: "tcp", Logic: "memory"}, "epoll", "std")
 	if err != nil {
 		t.Fatal(err)
@@ -126,6 +129,7 @@ func (l lossy) Round(ctx context.Context, r *suite.Round) error {
 
 // A run in which something was lost fails and says what.
 func TestLossFailsTheRun(t *testing.T) {
+	t.Parallel()
 	fine := server.PushArgs{Rooms: 1, Rate: 100, Count: 5}
 	for name, tt := range map[string]struct {
 		engine string

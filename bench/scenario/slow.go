@@ -84,13 +84,13 @@ func (p slow) pushes(d time.Duration) server.PushArgs {
 	return server.PushArgs{Rooms: 1, Rate: p.Rate, Count: max(1, int(math.Round(p.Rate*d.Seconds()))), Size: p.Size}
 }
 
-// patient has a server shed nothing for being late: a busy machine is not what
-// is measured.
-const patient = "--max-latency=10s"
+// patient has a server shed nothing for being late, or too much at once: a busy
+// machine is not what is measured.
+var patient = []string{"--max-latency=10s", "--max-pending=33554432"}
 
 // Round is of suite.Point.
 func (p slow) Round(ctx context.Context, r *suite.Round) error {
-	g, err := openRig(ctx, r, patient)
+	g, err := openRig(ctx, r, patient...)
 	if err != nil {
 		return err
 	}

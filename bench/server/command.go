@@ -22,6 +22,7 @@ type Flags struct {
 	Heartbeat time.Duration `default:"6m" help:"How long a link may be silent."`
 	Write     time.Duration `name:"write-timeout" default:"30s" help:"How long a link may take nothing of what waits for it."`
 	Latency   time.Duration `name:"max-latency" default:"250ms" help:"How long a message may wait so that others share its flush."`
+	Pending   int           `name:"max-pending" default:"1048576" help:"Bytes that may wait for one room."`
 }
 
 // Validate refuses what cannot be opened.

@@ -91,7 +91,7 @@ func (s *Server) open(ctx context.Context, f *Flags, log *slog.Logger) error {
 	s.comet, err = comet.Open(comet.Config{
 		Server: name, TCP: f.TCP, WS: f.WS, Loops: f.Loops, Log: log,
 		Engine: func(o poller.Options) (poller.Engine, error) { return s.openEngine(f.Engine, o) },
-		Limits: comet.Limits{Links: manyLinks, Rooms: manyLinks, Room: room.Limits{MaxLatency: f.Latency}},
+		Limits: comet.Limits{Links: manyLinks, Rooms: manyLinks, Room: room.Limits{MaxLatency: f.Latency, Pending: f.Pending}},
 		Times:  comet.Times{Settle: settle, Renew: renew, Heartbeat: f.Heartbeat, Write: f.Write},
 	}, door)
 	if err != nil {

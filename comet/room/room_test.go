@@ -59,7 +59,7 @@ func TestAgainstModel(t *testing.T) {
 			"join": func(t *rapid.T) {
 				f := pick(t)
 				if f.in != "" || f.broken {
-					t.Skip("in a room")
+					return
 				}
 				if len(f.stays) == 0 {
 					f.gaps = rapid.Bool().Draw(t, "gaps")

@@ -378,3 +378,19 @@ func TestSecretsAreNotShown(t *testing.T) {
 		t.Errorf("%d hidden values of 4, or no file's name:\n%s", n, out)
 	}
 }
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -35,9 +35,13 @@ type App struct {
 	Stderr io.Writer
 }
 
+// ErrStopped is what a command returns that was told to stop before it had
+// started: that is no failure.
+var ErrStopped = errors.New("told to stop")
+
 // Main parses args, runs the command that they name and returns the exit code
-// of the process: 0; 1 for a command that failed; 2 for a wrong flag, file or
-// environment. A failure is one line on stderr.
+// of the process: 0, also for a command that returns ErrStopped; 1 for one that
+// failed; 2 for a wrong flag, file or environment. A failure is one line on stderr.
 //
 // The first SIGINT or SIGTERM cancels the command's context. After it the
 // signals have their default effect again, so that a second one ends the
@@ -48,7 +52,7 @@ func (a App) Main(args []string) int {
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
 	err := a.run(ctx, args)
-	if err == nil {
+	if err == nil || errors.Is(err, ErrStopped) {
 		return 0
 	}
 	fmt.Fprintf(a.Stderr, "%s: %s\n", a.Name, oneLine(err))

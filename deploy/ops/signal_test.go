@@ -3,6 +3,7 @@ package ops
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 
 type childTable struct {
 	Polite   politeCmd   `cmd:"" help:"End when asked."`
+	Early    earlyCmd    `cmd:"" help:"End when asked, before it has started."`
 	Stubborn stubbornCmd `cmd:"" help:"Never end."`
 }
 
@@ -36,6 +38,12 @@ func (*politeCmd) Run(ctx context.Context, out io.Writer) error {
 	<-ctx.Done()
 	fmt.Fprintln(out, "stopping")
 	return nil
+}
+
+type earlyCmd struct{}
+
+func (*earlyCmd) Run(ctx context.Context, out io.Writer) error {
+	return errors.Join(new(politeCmd).Run(ctx, out), fmt.Errorf("waiting: %w", ErrStopped))
 }
 
 type stubbornCmd struct{}
@@ -72,8 +80,8 @@ func wantLine(t *testing.T, lines *bufio.Scanner, want string) {
 }
 
 func TestSignalEndsCommand(t *testing.T) {
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		cmd, lines := startChild(t, "polite")
+	for i, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGTERM} {
+		cmd, lines := startChild(t, []string{"polite", "polite", "early"}[i])
 		if err := cmd.Process.Signal(sig); err != nil {
 			t.Fatal(err)
 		}

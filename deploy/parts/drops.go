@@ -56,7 +56,7 @@ oort drops --since 0 --output json | jq -r .reason | sort | uniq -c`
 
 // Run prints what the ledger has, the oldest first in each partition.
 func (c *Drops) Run(ctx context.Context, log *slog.Logger, out io.Writer) error {
-	kafka, err := c.reached(telling{log: log})
+	brokers, err := c.reached(telling{log: log})
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (c *Drops) Run(ctx context.Context, log *slog.Logger, out io.Writer) error 
 	}
 	print := c.printer(out)
 	err = produce.Read(ctx, produce.ReadConfig{
-		Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl, Ledger: topic, ID: c.ID, After: after,
+		Brokers: brokers, Ledger: topic, ID: c.ID, After: after,
 	}, func(e dropped.Entry) {
 		if c.wants(&e) {
 			print.entry(&e)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/oortim/oort/job/produce"
 	"github.com/oortim/oort/proto/dropped"
+	"github.com/oortim/oort/proto/kafka"
 )
 
 // TestDrops: what each flag leaves of a ledger, and how it is printed.
@@ -21,7 +22,7 @@ func TestDrops(t *testing.T) {
 	}
 	t.Cleanup(cluster.Close)
 	brokers := cluster.ListenAddrs()
-	k, err := produce.Open(t.Context(), produce.Config{Brokers: brokers, Ledger: "pushes-ledger", Partitions: 1})
+	k, err := produce.Open(t.Context(), produce.Config{Brokers: kafka.At(brokers...), Ledger: "pushes-ledger", Partitions: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 		return ops.Usagef("--logic: %v", err)
 	}
 	b.opened.add("connection to logic", func(context.Context) error { return toLogic.Close() })
-	kafka, err := c.reached(b.telling())
+	brokers, err := c.reached(b.telling())
 	if err != nil {
 		return err
 	}
@@ -67,11 +67,10 @@ func (c *Job) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar, o
 	_, err = b.openJob(ctx, jobConfig{
 		name: name,
 		produce: produce.Config{
-			Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl, Topic: c.Topic, Ledger: c.ledger(c.Topic),
+			Brokers: brokers, Topic: c.Topic, Ledger: c.ledger(c.Topic),
 		},
 		consume: consume.Config{
-			Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
-			Topic: c.Topic, Group: c.Group, Instance: c.Static, Session: c.Session,
+			Brokers: brokers, Topic: c.Topic, Group: c.Group, Instance: c.Static, Session: c.Session,
 		},
 		dispatch: dispatch.Config{Job: name, Dial: ways.dialComet, MaxHold: c.MaxHold},
 		logic:    toLogic,

@@ -2,13 +2,13 @@ package parts
 
 import (
 	"context"
-	"net"
 
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"github.com/oortim/oort/deploy/ops"
+	"github.com/oortim/oort/proto/kafka"
 )
 
 // KafkaFlags say where the pushes are.
@@ -29,16 +29,9 @@ type KafkaFlags struct {
 	KafkaServerName string `name:"kafka-server-name" placeholder:"NAME" help:"Name that the brokers' certificates bear. Default: the host that is dialled."`
 }
 
-// kafka is how the brokers are reached.
-type kafka struct {
-	brokers []string
-	dial    func(ctx context.Context, network, addr string) (net.Conn, error) // nil means plain TCP
-	sasl    sasl.Mechanism                                                    // nil means none
-}
-
 // reached reads the files that the flags name.
-func (f *KafkaFlags) reached(to telling) (k kafka, err error) {
-	k.brokers = some(f.Kafka)
+func (f *KafkaFlags) reached(to telling) (k kafka.Brokers, err error) {
+	k.Seeds = some(f.Kafka)
 	secure, err := tlsFlags{
 		on: f.KafkaTLS, ca: f.KafkaCA, cert: f.KafkaCert, key: f.KafkaKey, name: f.KafkaServerName,
 	}.open("kafka", to)
@@ -46,12 +39,12 @@ func (f *KafkaFlags) reached(to telling) (k kafka, err error) {
 		return k, err
 	}
 	if secure != nil {
-		k.dial = secure.DialContext
+		k.Dial = secure.DialContext
 	}
 	switch credentials := f.KafkaUser + f.KafkaPassword + f.KafkaPasswordFile; {
 	case f.KafkaSASL == "" && credentials != "":
 		return k, ops.Usagef("--kafka-sasl: a user or password for the brokers, and no mechanism")
-	case f.KafkaSASL == "plain" && k.dial == nil:
+	case f.KafkaSASL == "plain" && k.Dial == nil:
 		return k, ops.Usagef("--kafka-sasl plain would send the password in the clear; add --kafka-tls, or use scram-sha-512")
 	case f.KafkaSASL == "":
 		return k, nil
@@ -63,7 +56,7 @@ func (f *KafkaFlags) reached(to telling) (k kafka, err error) {
 	if f.KafkaUser == "" || f.KafkaPassword+f.KafkaPasswordFile == "" {
 		return k, ops.Usagef("--kafka-sasl %s needs --kafka-user and --kafka-password-file", f.KafkaSASL)
 	}
-	k.sasl = f.mechanism(login)
+	k.SASL = f.mechanism(login)
 	return k, nil
 }
 

@@ -74,7 +74,7 @@ func reach(t *testing.T, f KafkaFlags) error {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
-	p, err := publish.OpenKafka(ctx, publish.Config{Brokers: k.brokers, Dial: k.dial, SASL: k.sasl, Partitions: 1, Timeout: 2 * time.Second})
+	p, err := publish.OpenKafka(ctx, publish.Config{Brokers: k, Partitions: 1, Timeout: 2 * time.Second})
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func reach(t *testing.T, f KafkaFlags) error {
 	if err := p.Publish(ctx, []*pushpb.Push{{Id: "a", Kind: pushpb.Kind_KIND_ALL}})[0]; err != nil {
 		t.Errorf("publish: %v", err)
 	}
-	_, err = consume.Open(ctx, consume.Config{Brokers: k.brokers, Dial: k.dial, SASL: k.sasl, Log: slog.New(slog.DiscardHandler)})
+	_, err = consume.Open(ctx, consume.Config{Brokers: k, Log: slog.New(slog.DiscardHandler)})
 	return err
 }
 

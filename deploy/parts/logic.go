@@ -78,7 +78,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	kafka, err := c.reached(b.telling())
+	brokers, err := c.reached(b.telling())
 	if err != nil {
 		return err
 	}
@@ -87,8 +87,7 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	publisher, err := b.openPublisher(ctx, publish.Config{
-		Brokers: kafka.brokers, Dial: kafka.dial, SASL: kafka.sasl,
-		Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication, Group: c.Group, MaxLag: c.MaxLag,
+		Brokers: brokers, Topic: c.Topic, Partitions: c.Partitions, Replication: c.Replication, Group: c.Group, MaxLag: c.MaxLag,
 	})
 	if err != nil {
 		return err

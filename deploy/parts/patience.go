@@ -12,6 +12,8 @@ import (
 
 	"github.com/redis/rueidis"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/oortim/oort/deploy/ops"
 )
 
 // startTime bounds the first contact with what a process needs: as long as a
@@ -27,7 +29,8 @@ const (
 
 // reach makes the first contact with what: a store, a broker. What passes by
 // itself is tried again until startTime is over, and the log says so; all else
-// is told at once, since a wrong address or password does not mend.
+// is told at once, since a wrong address or password does not mend. Told to stop
+// meanwhile, it returns ops.ErrStopped.
 func (b *base) reach(whole context.Context, what string, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(whole, b.patience)
 	defer cancel()
@@ -37,22 +40,27 @@ func (b *base) reach(whole context.Context, what string, try func(context.Contex
 		case err == nil:
 			return nil
 		case whole.Err() != nil:
-			return fmt.Errorf("%w, while trying to reach %s: %w", errStopped, what, err)
+			return b.stopped(what, err)
 		case !passes(err):
 			return err
 		}
 		b.log.Warn("not reached yet, trying again", "what", what, "error", err, "pause", pause)
 		select {
 		case <-time.After(pause):
-		case <-whole.Done():
-			return fmt.Errorf("%w, while trying to reach %s: %w", errStopped, what, err)
-		case <-ctx.Done():
+		case <-ctx.Done(): // also when whole is
+			if whole.Err() != nil {
+				return b.stopped(what, err)
+			}
 			return fmt.Errorf("%w (%s was tried for %v)", err, what, b.patience)
 		}
 	}
 }
 
-var errStopped = errors.New("told to stop")
+// stopped: the process was told to stop before it had reached what.
+func (b *base) stopped(what string, err error) error {
+	b.log.Info("stopping", "not reached", what)
+	return fmt.Errorf("%w, while trying to reach %s: %w", ops.ErrStopped, what, err)
+}
 
 func attempt(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)

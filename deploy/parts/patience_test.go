@@ -26,6 +26,7 @@ import (
 	"github.com/oortim/oort/logic/publish"
 	"github.com/oortim/oort/logic/session"
 	"github.com/oortim/oort/logic/session/sessiontest"
+	"github.com/oortim/oort/proto/kafka"
 )
 
 // testBase is a process without an admin server.
@@ -109,11 +110,21 @@ func TestReach(t *testing.T) {
 		}
 	})
 	t.Run("told to stop", func(t *testing.T) {
-		b, _ := testBase(t)
-		ctx, stop := context.WithCancel(t.Context())
-		err := b.reach(ctx, "kafka", func(context.Context) error { stop(); return io.EOF })
-		if !errors.Is(err, errStopped) {
-			t.Errorf("got %v", err)
+		for _, when := range []time.Duration{0, firstPause / 4} { // within a try, and between two
+			for range 8 { // where two ends are ready at once, each must be seen
+				b, told := testBase(t)
+				ctx, stop := context.WithCancel(t.Context())
+				err := b.reach(ctx, "kafka", func(context.Context) error {
+					if when == 0 {
+						stop()
+					}
+					time.AfterFunc(when, stop)
+					return io.EOF
+				})
+				if !errors.Is(err, ops.ErrStopped) || !strings.Contains(told.String(), "stopping") {
+					t.Errorf("%v after the first try: %v, told %q", when, err, told)
+				}
+			}
 		}
 	})
 }
@@ -211,12 +222,12 @@ func TestKafkaAtStart(t *testing.T) {
 	t.Cleanup(cluster.Close)
 	for name, open := range map[string]func(*base, string) error{
 		"logic": func(b *base, addr string) error {
-			_, err := b.openPublisher(t.Context(), publish.Config{Brokers: []string{addr}, Partitions: 1})
+			_, err := b.openPublisher(t.Context(), publish.Config{Brokers: kafka.At(addr), Partitions: 1})
 			return err
 		},
 		"job": func(b *base, addr string) error {
 			return b.reach(t.Context(), "kafka", func(ctx context.Context) error {
-				_, err := consume.Open(ctx, consume.Config{Brokers: []string{addr}, Log: b.log, Metrics: prometheus.NewRegistry()})
+				_, err := consume.Open(ctx, consume.Config{Brokers: kafka.At(addr), Log: b.log, Metrics: prometheus.NewRegistry()})
 				return err
 			})
 		},

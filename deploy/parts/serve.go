@@ -26,6 +26,7 @@ import (
 	logicrpc "github.com/oortim/oort/logic/rpc"
 	"github.com/oortim/oort/logic/session"
 	"github.com/oortim/oort/proto/cometpb"
+	"github.com/oortim/oort/proto/kafka"
 )
 
 // Serve is `oort serve`.
@@ -76,8 +77,8 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	if err != nil {
 		return err
 	}
-	brokers := []string{k.Addr()}
-	publisher, err := b.openPublisher(ctx, publish.Config{Brokers: brokers, Dial: k.Dial})
+	brokers := kafka.Brokers{Seeds: []string{k.Addr()}, Dial: k.Dial}
+	publisher, err := b.openPublisher(ctx, publish.Config{Brokers: brokers})
 	if err != nil {
 		return err
 	}
@@ -98,8 +99,8 @@ func (c *Serve) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	cometpb.RegisterCometServer(toComet, cometrpc.NewServer(s, cometrpc.Options{Tracer: b.tracer}))
 	j, err := b.openJob(ctx, jobConfig{
 		name:     "serve",
-		produce:  produce.Config{Brokers: brokers, Dial: k.Dial},
-		consume:  consume.Config{Brokers: brokers, Dial: k.Dial, Instance: "serve", Session: nearSession},
+		produce:  produce.Config{Brokers: brokers},
+		consume:  consume.Config{Brokers: brokers, Instance: "serve", Session: nearSession},
 		dispatch: dispatch.Config{Job: "serve", Dial: within(toComet)},
 		logic:    toLogic,
 		refresh:  nearRefresh,

@@ -18,8 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"sync"
 	"time"
 
@@ -27,10 +25,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/oortim/oort/job"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -44,8 +42,8 @@ var (
 
 // Config of Open. The zero value of a field means its default.
 type Config struct {
-	// Brokers are the seed brokers, "host:port". Required.
-	Brokers []string
+	// Brokers to reach. Required.
+	Brokers kafka.Brokers
 	// Topic that holds the pushes. Zero means "oort-push".
 	Topic string
 	// Group is the beginning of the group's name (pushpb.Group). Zero means
@@ -67,11 +65,6 @@ type Config struct {
 	// Drain is how long a stop waits for answers to what is under way. Zero means
 	// 5 s.
 	Drain time.Duration
-	// Dial reaches the brokers in place of TCP; for TLS it returns a *tls.Conn.
-	// Zero means TCP.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// SASL is how to log in to the brokers. Zero means not.
-	SASL sasl.Mechanism
 	// Log. Zero means slog.Default().
 	Log *slog.Logger
 	// Metrics registers oort_job_consume_*. Zero means none.
@@ -117,16 +110,13 @@ var _ job.Source = (*Kafka)(nil)
 // Open checks that a broker answers, before ctx is over; it joins nothing yet.
 func Open(ctx context.Context, cfg Config) (*Kafka, error) {
 	cfg = cfg.withDefaults()
-	if len(cfg.Brokers) == 0 {
-		return nil, errors.New("consume: no brokers given")
-	}
-	client, err := kgo.NewClient(common(cfg)...)
+	client, err := cfg.client()
 	if err != nil {
-		return nil, fmt.Errorf("consume: brokers %q: %w", cfg.Brokers, err)
+		return nil, err
 	}
 	defer client.Close()
 	if err := client.Ping(ctx); err != nil {
-		return nil, fmt.Errorf("consume: brokers %q: %w", cfg.Brokers, err)
+		return nil, fmt.Errorf("consume: brokers %q: %w", cfg.Brokers.Seeds, err)
 	}
 	m, err := newMetrics(cfg.Metrics)
 	if err != nil {
@@ -135,21 +125,13 @@ func Open(ctx context.Context, cfg Config) (*Kafka, error) {
 	return &Kafka{cfg: cfg, metrics: m}, nil
 }
 
-// common options of every client.
-func common(cfg Config) []kgo.Opt {
-	opts := []kgo.Opt{
-		kgo.ClientID("oort-job"),
-		kgo.SeedBrokers(cfg.Brokers...),
-		kgo.RetryBackoffFn(backoff),
-		kgo.MetadataMinAge(250 * time.Millisecond),
+// client makes a client.
+func (c Config) client(options ...kgo.Opt) (*kgo.Client, error) {
+	client, err := c.Brokers.Client("job", options...)
+	if err != nil {
+		return nil, fmt.Errorf("consume: %w", err)
 	}
-	if cfg.Dial != nil {
-		opts = append(opts, kgo.Dialer(cfg.Dial))
-	}
-	if cfg.SASL != nil {
-		opts = append(opts, kgo.SASL(cfg.SASL))
-	}
-	return opts
+	return client, nil
 }
 
 // group options of the client of a session.
@@ -177,12 +159,6 @@ func group(cfg Config, id job.TopicID) []kgo.Opt {
 	return opts
 }
 
-// backoff between attempts: 50 ms doubling to 2 s, a half of it random.
-func backoff(fails int) time.Duration {
-	d := min(50*time.Millisecond<<min(max(fails-1, 0), 6), 2*time.Second)
-	return d/2 + rand.N(d/2)
-}
-
 // Run implements job.Source. While the topic does not exist it waits for it.
 func (k *Kafka) Run(ctx context.Context, open func(job.TopicID, int32) job.Partition) error {
 	defer k.metrics.unregister(k.cfg.Metrics)
@@ -196,16 +172,16 @@ func (k *Kafka) Run(ctx context.Context, open func(job.TopicID, int32) job.Parti
 			break
 		}
 		k.cfg.Log.Warn("consume: not reading; trying again", "topic", k.cfg.Topic, "err", err)
-		sleep(ctx, backoff(fails))
+		sleep(ctx, kafka.Backoff(fails))
 	}
 	return nil
 }
 
 // topicID asks the brokers.
 func (k *Kafka) topicID(ctx context.Context) (job.TopicID, error) {
-	client, err := kgo.NewClient(common(k.cfg)...)
+	client, err := k.cfg.client()
 	if err != nil {
-		return job.TopicID{}, fmt.Errorf("consume: brokers %q: %w", k.cfg.Brokers, err)
+		return job.TopicID{}, err
 	}
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -236,7 +212,7 @@ func (k *Kafka) Ready(ctx context.Context) error {
 		return ErrNotJoined
 	}
 	if err := client.Ping(ctx); err != nil {
-		return fmt.Errorf("consume: brokers %q: %w", k.cfg.Brokers, err)
+		return fmt.Errorf("consume: brokers %q: %w", k.cfg.Brokers.Seeds, err)
 	}
 	return nil
 }

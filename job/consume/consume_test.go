@@ -16,6 +16,7 @@ import (
 
 	"github.com/oortim/oort/deploy/broker"
 	"github.com/oortim/oort/job"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -133,7 +134,7 @@ func push(id string) []byte {
 // run starts a source into s; stop ends it.
 func (f *fixture) run(cfg Config, s *sink) (k *Kafka, stop func()) {
 	f.t.Helper()
-	cfg.Brokers = []string{f.addr}
+	cfg.Brokers = kafka.At(f.addr)
 	if cfg.Session == 0 {
 		cfg.Session = 2 * time.Second
 	}
@@ -171,7 +172,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 func TestNoBroker(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := Open(ctx, Config{Brokers: []string{"127.0.0.1:1"}}); err == nil {
+	if _, err := Open(ctx, Config{Brokers: kafka.At("127.0.0.1:1")}); err == nil {
 		t.Error("opened without a broker")
 	}
 	if _, err := Open(ctx, Config{}); err == nil {

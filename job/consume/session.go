@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/oortim/oort/job"
+	"github.com/oortim/oort/proto/kafka"
 )
 
 // pollRecords bounds one poll.
@@ -41,16 +42,14 @@ type session struct {
 func (k *Kafka) session(ctx context.Context, id job.TopicID, open func(job.TopicID, int32) job.Partition) error {
 	s := &session{k: k, id: id, open: open, workers: make(map[int32]*worker)}
 	s.budget.init(budgetBytes)
-	opts := append(common(k.cfg), group(k.cfg, id)...)
-	opts = append(opts,
+	client, err := k.cfg.client(append(group(k.cfg, id),
 		kgo.OnPartitionsAssigned(s.assigned),
 		kgo.OnPartitionsRevoked(s.revoked),
 		kgo.OnPartitionsLost(s.lost),
 		kgo.AdjustFetchOffsetsFn(s.starting),
-	)
-	client, err := kgo.NewClient(opts...)
+	)...)
 	if err != nil {
-		return fmt.Errorf("consume: brokers %q: %w", k.cfg.Brokers, err)
+		return err
 	}
 	s.client = client
 	k.using(client)
@@ -130,7 +129,7 @@ func (s *session) troubles(ctx context.Context, fetches kgo.Fetches, fails int) 
 		}
 	}
 	if fetches.NumRecords() == 0 {
-		sleep(ctx, backoff(fails+1))
+		sleep(ctx, kafka.Backoff(fails+1))
 	}
 	return fails + 1, nil
 }

@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/oortim/oort/job"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/traceparent"
 )
 
@@ -47,7 +48,7 @@ func TestSampledRecords(t *testing.T) {
 	p := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.NeverSample())), sdktrace.WithSpanProcessor(spans))
 	s := new(sink)
 	taken := &traces{part: part{sink: s}, got: map[string]string{}}
-	k, err := Open(t.Context(), Config{Brokers: []string{f.addr}, Tracer: p.Tracer("test")})
+	k, err := Open(t.Context(), Config{Brokers: kafka.At(f.addr), Tracer: p.Tracer("test")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,8 +16,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -25,18 +23,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/oortim/oort/job"
 	"github.com/oortim/oort/proto/dropped"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
 // Config of Open. The zero value of a field means its default.
 type Config struct {
-	// Brokers are the seed brokers, "host:port". Required.
-	Brokers []string
+	// Brokers to reach. Required.
+	Brokers kafka.Brokers
 	// Topic of the pushes. Zero means "oort-push".
 	Topic string
 	// Ledger is the topic of the drops; it is made if it is absent. Zero means
@@ -49,11 +47,6 @@ type Config struct {
 	Retention time.Duration
 	// Timeout of Open. Zero means 5 s.
 	Timeout time.Duration
-	// Dial reaches the brokers in place of TCP; for TLS it returns a *tls.Conn.
-	// Zero means TCP.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// SASL is how to log in to the brokers. Zero means not.
-	SASL sasl.Mechanism
 }
 
 func (c Config) withDefaults() Config {
@@ -95,12 +88,14 @@ const maxBatch = 1_000_000 + 8192
 // before ctx, or Config.Timeout, is over.
 func Open(ctx context.Context, cfg Config) (*Kafka, error) {
 	cfg = cfg.withDefaults()
-	if len(cfg.Brokers) == 0 {
-		return nil, errors.New("produce: no brokers given")
-	}
-	client, err := kgo.NewClient(options(cfg)...)
+	client, err := cfg.Brokers.Client("job",
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerLinger(0), // commits wait; the job gathers batches by itself
+		kgo.ProducerBatchMaxBytes(maxBatch),
+	)
 	if err != nil {
-		return nil, fmt.Errorf("produce: brokers %q: %w", cfg.Brokers, err)
+		return nil, fmt.Errorf("produce: %w", err)
 	}
 	k := &Kafka{cfg: cfg, client: client, admin: kadm.NewClient(client), partitions: make(map[string]int)}
 	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
@@ -110,32 +105,6 @@ func Open(ctx context.Context, cfg Config) (*Kafka, error) {
 		return nil, err
 	}
 	return k, nil
-}
-
-func options(cfg Config) []kgo.Opt {
-	opts := []kgo.Opt{
-		kgo.ClientID("oort-job"),
-		kgo.SeedBrokers(cfg.Brokers...),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerLinger(0), // commits wait; the job gathers batches by itself
-		kgo.ProducerBatchMaxBytes(maxBatch),
-		kgo.RetryBackoffFn(backoff),
-		kgo.MetadataMinAge(250 * time.Millisecond),
-	}
-	if cfg.Dial != nil {
-		opts = append(opts, kgo.Dialer(cfg.Dial))
-	}
-	if cfg.SASL != nil {
-		opts = append(opts, kgo.SASL(cfg.SASL))
-	}
-	return opts
-}
-
-// backoff between attempts: 50 ms doubling to a second, a half of it random.
-func backoff(fails int) time.Duration {
-	d := min(50*time.Millisecond<<min(max(fails-1, 0), 5), time.Second)
-	return d/2 + rand.N(d/2)
 }
 
 // makeLedger makes the ledger's topic, or finds it.
@@ -152,7 +121,7 @@ func (k *Kafka) makeLedger(ctx context.Context) error {
 	if _, found := k.count(ctx, k.cfg.Ledger); found == nil {
 		return nil
 	}
-	return fmt.Errorf("produce: ledger %q at %q: %w", k.cfg.Ledger, k.cfg.Brokers, err)
+	return fmt.Errorf("produce: ledger %q at %q: %w", k.cfg.Ledger, k.cfg.Brokers.Seeds, err)
 }
 
 // Enter implements job.Ledger.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/oortim/oort/job/produce"
 	"github.com/oortim/oort/proto/dropped"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -45,7 +46,7 @@ func cluster(t testing.TB) *kfake.Cluster {
 
 func open(t testing.TB, c *kfake.Cluster) *produce.Kafka {
 	t.Helper()
-	k, err := produce.Open(t.Context(), produce.Config{Brokers: c.ListenAddrs(), Ledger: ledger})
+	k, err := produce.Open(t.Context(), produce.Config{Brokers: kafka.At(c.ListenAddrs()...), Ledger: ledger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func entries(ids ...string) (list []dropped.Entry) {
 // read lists the ids that the ledger has, sorted.
 func read(t testing.TB, c *kfake.Cluster, cfg produce.ReadConfig) (ids []string) {
 	t.Helper()
-	cfg.Brokers, cfg.Ledger = c.ListenAddrs(), ledger
+	cfg.Brokers, cfg.Ledger = kafka.At(c.ListenAddrs()...), ledger
 	if err := produce.Read(within(t), cfg, func(e dropped.Entry) { ids = append(ids, e.ID) }); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestUnreadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	err = produce.Read(within(t), produce.ReadConfig{Brokers: c.ListenAddrs(), Ledger: ledger}, func(dropped.Entry) { n++ })
+	err = produce.Read(within(t), produce.ReadConfig{Brokers: kafka.At(c.ListenAddrs()...), Ledger: ledger}, func(dropped.Entry) { n++ })
 	if err == nil || n != 3 {
 		t.Errorf("%d entries and %v", n, err)
 	}
@@ -266,7 +267,7 @@ func TestAway(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("Close hangs")
 	}
-	if _, err := produce.Open(t.Context(), produce.Config{Brokers: addrs, Ledger: ledger, Timeout: 200 * time.Millisecond}); err == nil {
+	if _, err := produce.Open(t.Context(), produce.Config{Brokers: kafka.At(addrs...), Ledger: ledger, Timeout: 200 * time.Millisecond}); err == nil {
 		t.Error("opened without a broker")
 	}
 }

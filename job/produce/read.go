@@ -4,20 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
 
 	"github.com/oortim/oort/proto/dropped"
+	"github.com/oortim/oort/proto/kafka"
 )
 
 // ReadConfig of Read. The zero value of a field means its default.
 type ReadConfig struct {
-	// Brokers are the seed brokers, "host:port". Required.
-	Brokers []string
+	// Brokers to reach. Required.
+	Brokers kafka.Brokers
 	// Ledger is the topic. Required.
 	Ledger string
 	// ID of a message: only the partition is read in which it would be, which has
@@ -26,24 +25,20 @@ type ReadConfig struct {
 	// After is the time from which on entries are wanted, by the broker's or the
 	// producer's clock. Zero means all that there are.
 	After time.Time
-	// Dial reaches the brokers in place of TCP. Zero means TCP.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// SASL is how to log in to the brokers. Zero means not.
-	SASL sasl.Mechanism
 }
 
 // Read calls visit with each entry that is in the ledger when it is called, in
 // the order of each partition. What cannot be read is passed over and told by the
 // error in the end.
 func Read(ctx context.Context, cfg ReadConfig, visit func(dropped.Entry)) error {
-	client, err := kgo.NewClient(options(Config{Brokers: cfg.Brokers, Dial: cfg.Dial, SASL: cfg.SASL})...)
+	client, err := cfg.Brokers.Client("job")
 	if err != nil {
-		return fmt.Errorf("produce: brokers %q: %w", cfg.Brokers, err)
+		return fmt.Errorf("produce: %w", err)
 	}
 	defer client.Close()
 	r := &reader{cfg: cfg, client: client, admin: kadm.NewClient(client), visit: visit}
 	if err := r.span(ctx); err != nil {
-		return fmt.Errorf("produce: ledger %q at %q: %w", cfg.Ledger, cfg.Brokers, err)
+		return fmt.Errorf("produce: ledger %q at %q: %w", cfg.Ledger, cfg.Brokers.Seeds, err)
 	}
 	return r.read(ctx)
 }

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/oortim/oort/deploy/broker"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
 // BenchmarkLonePush measures one push at a time on an idle system.
 func BenchmarkLonePush(b *testing.B) {
 	br := startBroker(b, broker.Config{DataDir: b.TempDir()})
-	k := open(b, Config{Brokers: []string{br.Addr()}})
+	k := open(b, Config{Brokers: kafka.At(br.Addr())})
 	var took []time.Duration
 	for i := range b.N {
 		time.Sleep(2 * time.Millisecond) // idle in between

@@ -18,6 +18,7 @@ import (
 
 	"github.com/oortim/oort/deploy/broker"
 	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -45,7 +46,7 @@ func TestStoredOnceWhateverIsLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := startBroker(t, broker.Config{})
-			k := openFaulty(t, Config{Brokers: []string{b.Addr()}}, f)
+			k := openFaulty(t, Config{Brokers: kafka.At(b.Addr())}, f)
 			mustStore(t, k, room("1", "test://1"))
 			mustStore(t, k, room("2", "test://1"))
 			if ids := fmt.Sprint(merge(stored(t, b.Addr(), "oort-push"))); ids != "[1 2]" {
@@ -78,7 +79,7 @@ func TestUnknown(t *testing.T) {
 				}
 				return fault()
 			}
-			k := openFaulty(t, Config{Brokers: []string{b.Addr()}}, f)
+			k := openFaulty(t, Config{Brokers: kafka.At(b.Addr())}, f)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // in which the request is sent, whatever else runs
 			defer cancel()
 			start := time.Now()
@@ -106,7 +107,7 @@ func TestUnknown(t *testing.T) {
 func TestRefused(t *testing.T) {
 	cluster := kfake.MustCluster(kfake.NumBrokers(1))
 	t.Cleanup(cluster.Close)
-	k := open(t, Config{Brokers: cluster.ListenAddrs(), Timeout: 2 * time.Second})
+	k := open(t, Config{Brokers: kafka.At(cluster.ListenAddrs()...), Timeout: 2 * time.Second})
 	cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		r := req.(*kmsg.ProduceRequest)
 		resp := r.ResponseKind().(*kmsg.ProduceResponse)
@@ -142,7 +143,7 @@ func TestCallerGoesAway(t *testing.T) {
 		}
 		return pass
 	}
-	k := openFaulty(t, Config{Brokers: []string{b.Addr()}}, f)
+	k := openFaulty(t, Config{Brokers: kafka.At(b.Addr())}, f)
 	ctx, hangUp := context.WithCancel(t.Context())
 	go func() {
 		<-arrived
@@ -162,7 +163,7 @@ func TestCallerGoesAway(t *testing.T) {
 // TestNoTimeLeft: a deadline that has passed is obeyed before anything is sent.
 func TestNoTimeLeft(t *testing.T) {
 	b := startBroker(t, broker.Config{})
-	k := open(t, Config{Brokers: []string{b.Addr()}})
+	k := open(t, Config{Brokers: kafka.At(b.Addr())})
 	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
 	defer cancel()
 	if err := k.Publish(ctx, []*pushpb.Push{room("1", "test://1")})[0]; !errors.Is(err, logic.ErrNotStored) {
@@ -183,7 +184,7 @@ func TestOverload(t *testing.T) {
 			b := startBroker(t, broker.Config{})
 			arrived := make(chan struct{}, 100)
 			f := &faulty{judge: func() verdict { arrived <- struct{}{}; return swallow }}
-			cfg.Brokers, cfg.Timeout = []string{b.Addr()}, 2*time.Second
+			cfg.Brokers, cfg.Timeout = kafka.At(b.Addr()), 2*time.Second
 			k := openFaulty(t, cfg, f)
 			var wg sync.WaitGroup
 			defer wg.Wait()
@@ -210,7 +211,7 @@ func TestOverload(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	b := startBroker(t, broker.Config{})
-	k := open(t, Config{Brokers: []string{b.Addr()}, MaxRecordBytes: 1000})
+	k := open(t, Config{Brokers: kafka.At(b.Addr()), MaxRecordBytes: 1000})
 	for _, c := range []struct {
 		body int
 		want error
@@ -226,7 +227,7 @@ func TestTooLarge(t *testing.T) {
 // default limits allow, too.
 func TestLargestRecordFits(t *testing.T) {
 	b := startBroker(t, broker.Config{})
-	k := open(t, Config{Brokers: []string{b.Addr()}})
+	k := open(t, Config{Brokers: kafka.At(b.Addr())})
 	p := &pushpb.Push{Id: "1", Kind: pushpb.Kind_KIND_ALL, Body: make([]byte, k.cfg.MaxRecordBytes-32)}
 	if err := k.Publish(t.Context(), []*pushpb.Push{p})[0]; err != nil {
 		t.Error(err)
@@ -236,7 +237,7 @@ func TestLargestRecordFits(t *testing.T) {
 func TestClose(t *testing.T) {
 	b := startBroker(t, broker.Config{})
 	arrived := make(chan struct{}, 100)
-	k := openFaulty(t, Config{Brokers: []string{b.Addr()}, Timeout: patience}, &faulty{judge: func() verdict {
+	k := openFaulty(t, Config{Brokers: kafka.At(b.Addr()), Timeout: patience}, &faulty{judge: func() verdict {
 		arrived <- struct{}{}
 		return swallow
 	}})
@@ -263,7 +264,7 @@ func TestClose(t *testing.T) {
 func TestOrderUnderFaults(t *testing.T) {
 	b := startBroker(t, broker.Config{Partitions: 3})
 	f := &faulty{code: kerr.RequestTimedOut.Code, judge: weather()}
-	k := openFaulty(t, Config{Brokers: []string{b.Addr()}, Partitions: 3, Timeout: 300 * time.Millisecond}, f)
+	k := openFaulty(t, Config{Brokers: kafka.At(b.Addr()), Partitions: 3, Timeout: 300 * time.Millisecond}, f)
 
 	const pushers, calls = 8, 20
 	outcomes := make([]map[string]error, pushers)

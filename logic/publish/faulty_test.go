@@ -35,8 +35,8 @@ type faulty struct {
 // openFaulty opens a publisher behind judge.
 func openFaulty(t testing.TB, cfg Config, f *faulty) *Kafka {
 	t.Helper()
-	f.t = t
-	k, err := openDialer(t.Context(), cfg.withDefaults(), f)
+	f.t, cfg.Brokers.Dial = t, f.dial
+	k, err := OpenKafka(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,9 +49,9 @@ func openFaulty(t testing.TB, cfg Config, f *faulty) *Kafka {
 	return k
 }
 
-// DialContext gives the publisher one end of a pipe; its other end talks to the
+// dial gives the publisher one end of a pipe; its other end talks to the
 // broker.
-func (f *faulty) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
+func (f *faulty) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	broker, err := new(net.Dialer).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err

@@ -51,15 +51,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/sasl"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -77,8 +76,8 @@ var (
 
 // Config of OpenKafka. The zero value of a field means its default.
 type Config struct {
-	// Brokers are the seed brokers, "host:port". Required.
-	Brokers []string
+	// Brokers to reach. Required.
+	Brokers kafka.Brokers
 	// Topic that holds the pushes. Zero means "oort-push".
 	Topic string
 	// Partitions and Replication of the topic if it has to be made; one that
@@ -109,11 +108,6 @@ type Config struct {
 	// MaxRecordBytes is the largest encoded push. Zero means 1,000,000, which
 	// fits a broker's default message.max.bytes.
 	MaxRecordBytes int
-	// Dial reaches the brokers in place of TCP; for TLS it returns a *tls.Conn.
-	// Zero means TCP.
-	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// SASL is how to log in to the brokers. Zero means not.
-	SASL sasl.Mechanism
 	// Metrics registers oort_logic_publish_*. Zero means none.
 	Metrics prometheus.Registerer
 	// Tracer opens a span for each record below a sampled one of Publish's
@@ -168,20 +162,14 @@ var _ logic.Publisher = (*Kafka)(nil)
 // OpenKafka connects to the brokers and makes the topic if it is absent. It
 // fails if no broker answers before ctx, or Config.Timeout, is over.
 func OpenKafka(ctx context.Context, cfg Config) (*Kafka, error) {
-	if len(cfg.Brokers) == 0 {
-		return nil, errors.New("publish: no brokers given")
-	}
-	return openDialer(ctx, cfg.withDefaults(), newDialer(cfg))
-}
-
-func openDialer(ctx context.Context, cfg Config, d dialer) (*Kafka, error) {
-	partitions, err := makeTopic(ctx, cfg, d)
+	cfg = cfg.withDefaults()
+	partitions, err := makeTopic(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	k := &Kafka{cfg: cfg}
 	for p := range partitions {
-		producer, err := newProducer(cfg, d, int32(p))
+		producer, err := newProducer(cfg, int32(p))
 		if err != nil {
 			k.closeProducers()
 			return nil, err
@@ -189,7 +177,7 @@ func openDialer(ctx context.Context, cfg Config, d dialer) (*Kafka, error) {
 		k.producers = append(k.producers, producer)
 	}
 	k.warm(ctx)
-	if k.watch, err = openWatch(cfg, d, partitions); err != nil {
+	if k.watch, err = openWatch(cfg, partitions); err != nil {
 		k.closeProducers()
 		return nil, err
 	}
@@ -230,7 +218,7 @@ func (k *Kafka) Ready(ctx context.Context) error {
 		return fmt.Errorf("publish: %d records wait: %w", n, logic.ErrOverloaded)
 	}
 	if err := k.producers[0].client.Ping(ctx); err != nil {
-		return fmt.Errorf("publish: brokers %q: %w", k.cfg.Brokers, err)
+		return fmt.Errorf("publish: brokers %q: %w", k.cfg.Brokers.Seeds, err)
 	}
 	return nil
 }

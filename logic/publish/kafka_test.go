@@ -14,6 +14,7 @@ import (
 
 	"github.com/oortim/oort/deploy/broker"
 	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -86,7 +87,7 @@ func room(id, room string) *pushpb.Push {
 
 func TestPublishStores(t *testing.T) {
 	b := startBroker(t, broker.Config{})
-	k := open(t, Config{Brokers: []string{b.Addr()}})
+	k := open(t, Config{Brokers: kafka.At(b.Addr())})
 	if err := k.Ready(t.Context()); err != nil {
 		t.Fatal("not ready:", err)
 	}
@@ -114,7 +115,7 @@ func TestPublishStores(t *testing.T) {
 
 func TestPublishNothing(t *testing.T) {
 	b := startBroker(t, broker.Config{})
-	k := open(t, Config{Brokers: []string{b.Addr()}})
+	k := open(t, Config{Brokers: kafka.At(b.Addr())})
 	if got := k.Publish(t.Context(), nil); len(got) != 0 {
 		t.Errorf("%d results for no pushes", len(got))
 	}
@@ -143,7 +144,7 @@ func TestBrokerDeadBefore(t *testing.T) {
 	}
 	b.Close()
 	start := time.Now()
-	_, err = OpenKafka(t.Context(), Config{Brokers: []string{b.Addr()}, Timeout: 500 * time.Millisecond})
+	_, err = OpenKafka(t.Context(), Config{Brokers: kafka.At(b.Addr()), Timeout: 500 * time.Millisecond})
 	if err == nil {
 		t.Fatal("opened without a broker")
 	}
@@ -160,7 +161,7 @@ func TestBrokerDiesWhileIdle(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := open(t, Config{Brokers: []string{b.Addr()}, Timeout: time.Second})
+	k := open(t, Config{Brokers: kafka.At(b.Addr()), Timeout: time.Second})
 	mustStore(t, k, room("1", "test://1"))
 	addr := b.Addr()
 	b.Close()

@@ -26,9 +26,9 @@ type producer struct {
 	wire      *wire
 }
 
-func newProducer(cfg Config, d dialer, partition int32) (*producer, error) {
-	w := &wire{dialer: d}
-	client, err := kgo.NewClient(append(clientOptions(cfg, w),
+func newProducer(cfg Config, partition int32) (*producer, error) {
+	w := newWire(cfg)
+	client, err := w.client(cfg,
 		kgo.DefaultProduceTopic(cfg.Topic),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()), // idempotence is the default and needs it
@@ -40,26 +40,23 @@ func newProducer(cfg Config, d dialer, partition int32) (*producer, error) {
 		kgo.ProducerBatchMaxBytes(int32(cfg.MaxRecordBytes+recordOverhead)),
 		kgo.MaxBufferedRecords(cfg.MaxRecords),
 		kgo.AllowIdempotentProduceCancellation(),
-	)...)
+	)
 	if err != nil {
-		return nil, fmt.Errorf("publish: brokers %q: %w", cfg.Brokers, err)
+		return nil, err
 	}
 	return &producer{partition, client, w}, nil
 }
 
-func clientOptions(cfg Config, w *wire) []kgo.Opt {
-	opts := []kgo.Opt{
-		kgo.ClientID("oort-logic"),
-		kgo.SeedBrokers(cfg.Brokers...),
-		kgo.Dialer(w.dial),
-		// A backlog of seconds is of no use to somebody who waits for an answer.
-		kgo.RetryBackoffFn(backoff),
-		kgo.MetadataMinAge(250 * time.Millisecond),
+// client makes a client that dials through w.
+func (w *wire) client(cfg Config, options ...kgo.Opt) (*kgo.Client, error) {
+	brokers := cfg.Brokers
+	brokers.Dial = w.dial
+	// A backlog of seconds is of no use to somebody who waits for an answer.
+	client, err := brokers.Client("logic", append(options, kgo.RetryBackoffFn(backoff))...)
+	if err != nil {
+		return nil, fmt.Errorf("publish: %w", err)
 	}
-	if cfg.SASL != nil {
-		opts = append(opts, kgo.SASL(cfg.SASL))
-	}
-	return opts
+	return client, nil
 }
 
 // backoff between attempts grows from 20 to 250 ms: a broker that restarts is
@@ -71,12 +68,12 @@ func backoff(fails int) time.Duration {
 // makeTopic makes the topic, or finds it, and returns how many partitions it
 // has. That number does not change: growing would move rooms to other partitions
 // while older pushes of theirs wait in the old ones.
-func makeTopic(ctx context.Context, cfg Config, d dialer) (partitions int, err error) {
+func makeTopic(ctx context.Context, cfg Config) (partitions int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
 	defer cancel()
-	client, err := kgo.NewClient(clientOptions(cfg, &wire{dialer: d})...)
+	client, err := newWire(cfg).client(cfg)
 	if err != nil {
-		return 0, fmt.Errorf("publish: brokers %q: %w", cfg.Brokers, err)
+		return 0, err
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
@@ -92,7 +89,7 @@ func makeTopic(ctx context.Context, cfg Config, d dialer) (partitions int, err e
 	if errors.Is(err, kerr.TopicAlreadyExists) {
 		err = listErr
 	}
-	return 0, fmt.Errorf("publish: topic %q at %q: %w", cfg.Topic, cfg.Brokers, err)
+	return 0, fmt.Errorf("publish: topic %q at %q: %w", cfg.Topic, cfg.Brokers.Seeds, err)
 }
 
 // durability is the configuration of a topic that is made. Kafka's default lets

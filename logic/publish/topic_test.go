@@ -8,6 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/oortim/oort/proto/kafka"
 )
 
 // TestTopicIsReplicated: a topic that is made has the replicas that were asked
@@ -31,7 +33,7 @@ func TestTopicIsReplicated(t *testing.T) {
 		replication int16
 		insync      string // "" means as the brokers have it
 	}{"three": {3, "2"}, "two": {2, ""}, "one": {1, ""}} {
-		k, err := OpenKafka(ctx, Config{Brokers: cluster.ListenAddrs(), Topic: topic, Partitions: 2, Replication: row.replication})
+		k, err := OpenKafka(ctx, Config{Brokers: kafka.At(cluster.ListenAddrs()...), Topic: topic, Partitions: 2, Replication: row.replication})
 		if err != nil {
 			t.Errorf("%s: %v", topic, err)
 			continue

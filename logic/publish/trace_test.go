@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/oortim/oort/deploy/broker"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 	"github.com/oortim/oort/proto/traceparent"
 )
@@ -22,7 +23,7 @@ func TestRecordsNameTheirSpan(t *testing.T) {
 	b := startBroker(t, broker.Config{})
 	spans := tracetest.NewSpanRecorder()
 	p := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)) // samples all that it is asked to
-	k := open(t, Config{Brokers: []string{b.Addr()}, Partitions: 1, Tracer: p.Tracer("test")})
+	k := open(t, Config{Brokers: kafka.At(b.Addr()), Partitions: 1, Tracer: p.Tracer("test")})
 	for _, caller := range []string{"", parent + "00", parent + "01"} {
 		ctx := traceparent.Into(t.Context(), caller)
 		for _, err := range k.Publish(ctx, []*pushpb.Push{room("a", "live://1"), room("b", "live://1")}) {

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/oortim/oort/logic"
 	"github.com/oortim/oort/proto/pushpb"
@@ -51,10 +50,10 @@ type state struct {
 
 // openWatch starts to watch partitions partitions. most below zero: it only
 // tells.
-func openWatch(cfg Config, d dialer, partitions int) (*watch, error) {
-	client, err := kgo.NewClient(clientOptions(cfg, &wire{dialer: d})...)
+func openWatch(cfg Config, partitions int) (*watch, error) {
+	client, err := newWire(cfg).client(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("publish: brokers %q: %w", cfg.Brokers, err)
+		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	w := &watch{

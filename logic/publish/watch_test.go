@@ -12,6 +12,7 @@ import (
 
 	"github.com/oortim/oort/deploy/broker"
 	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -57,7 +58,7 @@ func until(t testing.TB, k *Kafka, p *pushpb.Push, want func(error) bool) {
 func TestJobsBehind(t *testing.T) {
 	b := startBroker(t, broker.Config{})
 	reg := prometheus.NewRegistry()
-	k := open(t, Config{Brokers: []string{b.Addr()}, Partitions: 2, MaxLag: time.Millisecond, Metrics: reg})
+	k := open(t, Config{Brokers: kafka.At(b.Addr()), Partitions: 2, MaxLag: time.Millisecond, Metrics: reg})
 	behind, free := room("1", "test://1"), room("2", "test://2")
 	for n := 3; k.of(pushpb.RecordKey(free)) == k.of(pushpb.RecordKey(behind)); n++ {
 		free.Room = "test://" + string(rune('0'+n))

@@ -13,37 +13,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialer opens connections to brokers.
-type dialer interface {
-	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
-}
-
-// dialFunc is a dialer of the caller's.
-type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
-
-// DialContext implements dialer.
-func (d dialFunc) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	return d(ctx, network, addr)
-}
-
-func newDialer(cfg Config) dialer {
-	if cfg.Dial != nil {
-		return dialFunc(cfg.Dial)
-	}
-	return &net.Dialer{Timeout: 5 * time.Second}
-}
-
 // wire dials for one producer and counts the produce requests that begin to be
 // written. franz-go writes each request with one Write, and hands no hook the
 // moment before; a count taken after the write would miss a request that is
 // under way.
 type wire struct {
-	dialer   dialer
+	reach    func(ctx context.Context, network, addr string) (net.Conn, error)
 	produced atomic.Uint64
 }
 
+func newWire(cfg Config) *wire {
+	if cfg.Brokers.Dial != nil {
+		return &wire{reach: cfg.Brokers.Dial}
+	}
+	return &wire{reach: (&net.Dialer{Timeout: 5 * time.Second}).DialContext}
+}
+
 func (w *wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := w.dialer.DialContext(ctx, network, addr)
+	conn, err := w.reach(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

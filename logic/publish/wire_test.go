@@ -16,7 +16,7 @@ func pipe(t *testing.T) (conn net.Conn, peer net.Conn, w *wire) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	w = &wire{dialer: newDialer(Config{})}
+	w = newWire(Config{})
 	if conn, err = w.dial(t.Context(), "tcp", ln.Addr().String()); err != nil {
 		t.Fatal(err)
 	}

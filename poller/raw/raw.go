@@ -85,9 +85,7 @@ func (e *engine) prepare() error {
 		return err
 	}
 	e.steer = newSteering(e.how, len(e.Own))
-	if err := e.steer.begin(e.Own[0]); err != nil {
-		return err
-	}
+	e.steer.begin(e.Own[0])
 	for _, l := range e.Own {
 		if err := l.Calls.Open(e.Options, l); err != nil {
 			return err

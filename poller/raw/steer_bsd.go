@@ -11,6 +11,6 @@ func newSteering(Options, int) *steering { return nil }
 
 func marksOf() (m marks, err error) { return m, nil }
 
-func (*steering) begin(*loop) error { return nil }
-func (*steering) tend(*loop)        {}
-func (*steering) end(*loop)         {}
+func (*steering) begin(*loop) {}
+func (*steering) tend(*loop)  {}
+func (*steering) end(*loop)   {}

@@ -1,7 +1,6 @@
 package raw
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -60,14 +59,15 @@ func marksOf() (m marks, err error) {
 	return marks{high: n - n/16, low: n - n/8}, nil
 }
 
-// begin has the first loops get the connects. No loop runs yet.
-func (s *steering) begin(first *loop) error {
+// begin has the first loops get the connects. No loop runs yet. A kernel that takes
+// no such program, as a sandbox's may not, deals connects by itself.
+func (s *steering) begin(first *loop) {
 	if s == nil {
-		return nil
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.attachLocked(first)
+	s.steerLocked(first)
 }
 
 // tend tells the kernel when l has become full, or is so no more. Called by l,
@@ -87,6 +87,11 @@ func (s *steering) tend(l *loop) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.full[l.Index()] = l.passed
+	s.steerLocked(l)
+}
+
+// steerLocked tells the kernel what holds now, or lets it be for good.
+func (s *steering) steerLocked(l *loop) {
 	if !s.off && s.attachLocked(l) != nil {
 		s.endLocked(l)
 	}
@@ -119,7 +124,7 @@ func (s *steering) attachLocked(l *loop) error {
 	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 	for _, ln := range l.listeners {
 		if err := unix.SetsockoptSockFprog(ln.fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF, &program); err != nil {
-			return fmt.Errorf("poller: which loops get connects: %w", os.NewSyscallError("setsockopt", err))
+			return err
 		}
 	}
 	return nil

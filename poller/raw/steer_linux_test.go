@@ -2,6 +2,7 @@ package raw
 
 import (
 	"net"
+	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -106,6 +107,24 @@ func TestConnectsGoToAllWhenAllAreFull(t *testing.T) {
 			t.Errorf("loop %d of %d got none of %d links", i, loops, 20*loops)
 		}
 	}
+}
+
+// A kernel that takes no program of ours, here for what is no socket, deals connects
+// as it likes, and is not asked again.
+func TestKernelThatDoesNotSteer(t *testing.T) {
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	s := &steering{most: 1, full: make([]bool, 2)}
+	l := &loop{listeners: []listener{{fd: int(file.Fd())}}}
+	s.begin(l)
+	if !s.off {
+		t.Error("steering goes on without the kernel")
+	}
+	s.steerLocked(l)
+	s.end(l)
 }
 
 func (s *steering) fulls() (n int) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bytedance/sonic"
@@ -175,12 +176,15 @@ func (v *Verifier) Check(body []byte) (Claims, error) {
 // known is told, for a client with a fresh token must come back; key ids are
 // public.) With a refusal it says whether the signature is good all the same.
 func (v *Verifier) verify(token string, claims *tokenJSON) (signed bool, err error) {
-	if len(token) > maxToken {
-		token = ""
+	if len(token) > maxToken || strings.ContainsAny(token, "\r\n") {
+		token = "" // the decoder skips line breaks, and a token has one spelling
 	}
 	keys := v.keys()
 	looked, unknown := false, false // whether the parser came as far as the signature
 	_, err = v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
+		if _, extended := t.Header["crit"]; extended {
+			return nil, errNoKey // RFC 7515, 4.1.11: none of the extensions is understood
+		}
 		key, known := v.choose(keys, t)
 		if unknown = !known; key == nil {
 			return nil, errNoKey

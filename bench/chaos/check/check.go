@@ -25,15 +25,16 @@
 //
 // # What explains a push that is missing
 //
-// The jobs' ledger is exact: it names the message, the comet's run, and keys.
-// Gap markers are exact too: they name the room and a number, and come on the link
-// concerned. Comets' counters say how much was dropped and why, between two
-// looks, but not of which push: so an entry explains as many missing pushes × links as
-// it counts, which were begun before it ended and not longer before than a job
-// holds a push. "Closed" is an
-// excuse only for links of a comet that something was done to, and what a comet
+// The jobs' ledger is exact: it names the message, the comet's run, and keys. "Closed"
+// is an excuse only for links of a comet that something was done to, and "invalid"
+// is none, since no push is. Gap markers are nearly as exact: they name the room and
+// a number, come on the link concerned, and not long after the push. Comets'
+// counters say how much was dropped and why, between two looks, but not of which
+// push: so an entry explains as many missing pushes × links as it counts, which were
+// begun before it ended and not longer before than a job holds a push. What a comet
 // counts as closed or left concerns links that went. A counter can so explain the
-// wrong push, but never more of them than were counted.
+// wrong push, but never more of them than were counted, those included that gap
+// markers tell of.
 package check
 
 import (
@@ -108,6 +109,7 @@ type sight struct {
 // missed is a push that a link was owed and did not see.
 type missed struct {
 	push, link int
+	marked     bool // a gap marker tells of it
 }
 
 // Run judges.
@@ -174,7 +176,10 @@ func (c *checker) explain() {
 	slices.SortStableFunc(c.missing, func(a, b missed) int { return cmp.Compare(a.push, b.push) })
 	for _, m := range c.missing {
 		p, link := &c.run.Pushes[m.push], &c.run.Links[m.link]
-		if reason := c.ledger.told(p, link); reason != "" {
+		if m.marked {
+			c.verdict.Explained["gap marker"]++
+			c.ledger.comet(p.Begun, link.Comet) // which has counted it, and so has that many fewer for others
+		} else if reason := c.ledger.told(p, link); reason != "" {
 			c.verdict.Explained["job: "+reason]++
 		} else if reason := c.ledger.comet(p.Begun, link.Comet); reason != "" {
 			c.verdict.Explained["comet: "+reason]++

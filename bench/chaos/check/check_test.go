@@ -113,6 +113,10 @@ func TestRules(t *testing.T) {
 			push(r, 13*s, keyA)
 			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 40 * s, To: 41 * s}}
 		}, []check.Rule{check.Missing}},
+		{"lost by one who was named twice, and counted", func(r *history.Run) {
+			push(r, 12*s, history.Push{Kind: history.Keys, Keys: []string{"a", "a"}})
+			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 12 * s, To: 13 * s}}
+		}, nil},
 		{"lost, and counted before it was made", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
 			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 4 * s, To: 5 * s}}
@@ -179,6 +183,26 @@ func TestRules(t *testing.T) {
 			push(r, 12*s, room1, 2)
 			r.Links[0].Gaps = []history.Gap{{Room: "live://1", Skipped: 1, At: 13 * s}}
 		}, nil},
+		{"a gap marker tells of what was lost before", func(r *history.Run) {
+			push(r, 14*s, room1, 2)
+			r.Links[0].Gaps = []history.Gap{{Room: "live://1", Skipped: 1, At: 13 * s}}
+		}, []check.Rule{check.Missing}},
+		{"a gap marker tells of it, and its comet's count is for that", func(r *history.Run) {
+			push(r, 12*s, room1, 2)
+			push(r, 13*s, keyA)
+			r.Links[0].Gaps = []history.Gap{{Room: "live://1", Skipped: 1, At: 13 * s}}
+			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 1, From: 12 * s, To: 14 * s}}
+		}, []check.Rule{check.Missing}},
+		{"a gap marker tells of one of two, and the count of both", func(r *history.Run) {
+			push(r, 12*s, room1, 2)
+			push(r, 13*s, keyA)
+			r.Links[0].Gaps = []history.Gap{{Room: "live://1", Skipped: 1, At: 13 * s}}
+			r.Ledger = []history.Dropped{{Part: "comet-1", Reason: "slow", Count: 2, From: 12 * s, To: 14 * s}}
+		}, nil},
+		{"lost, and a job calls it invalid", func(r *history.Run) {
+			push(r, 12*s, stored(room1, "m"), 2)
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "invalid"}}
+		}, []check.Rule{check.Missing}},
 		{"a gap marker tells of fewer", func(r *history.Run) {
 			push(r, 12*s, room1, 2)
 			push(r, 13*s, room1, 2)
@@ -230,6 +254,11 @@ func TestRules(t *testing.T) {
 			p.AbsentMids = []int64{1}
 			push(r, 2*s, p)
 		}, []check.Rule{check.Absent, check.Absent}},
+		{"absent, and reached all the same", func(r *history.Run) { push(r, 2*s, absent(keyA, "a"), 0) }, []check.Rule{check.Absent}},
+		{"absent at the second try, and reached by the first", func(r *history.Run) {
+			p := push(r, 2*s, absent(keyA, "a"), 0)
+			p.Tries = append(p.Tries, p.Tries[0])
+		}, nil},
 		{"absent before it joined", func(r *history.Run) { push(r, s/2, absent(keyA, "a")) }, nil},
 		{"absent since Redis forgot", func(r *history.Run) {
 			push(r, 5*s, absent(keyA, "a"))

@@ -19,15 +19,23 @@ func newIndex(run *history.Run) index {
 			x.rooms[p.Room] = append(x.rooms[p.Room], p.ID)
 		case history.Keys:
 			for _, k := range p.Keys {
-				x.keys[k] = append(x.keys[k], p.ID)
+				x.keys[k] = once(x.keys[k], p.ID)
 			}
 		case history.Mids:
 			for _, m := range p.Mids {
-				x.mids[m] = append(x.mids[m], p.ID)
+				x.mids[m] = once(x.mids[m], p.ID)
 			}
 		case history.All:
 			x.all = append(x.all, p.ID)
 		}
 	}
 	return x
+}
+
+// once appends id unless it is there: who is named twice is owed one message.
+func once(ids []uint32, id uint32) []uint32 {
+	if n := len(ids); n > 0 && ids[n-1] == id {
+		return ids
+	}
+	return append(ids, id)
 }

@@ -37,7 +37,7 @@ func (l *ledger) told(p *history.Push, link *history.Link) string {
 		return ""
 	}
 	for _, d := range l.drops[p.Message] {
-		if l.concerns(d, link) && (d.Reason != "closed" || l.wasDisturbed(link.Comet, p.Begun)) {
+		if l.concerns(d, link) && d.Reason != "invalid" && (d.Reason != "closed" || l.wasDisturbed(link.Comet, p.Begun)) {
 			return d.Reason
 		}
 	}

@@ -30,16 +30,12 @@ type linkCheck struct {
 	n    int // index of the link
 	link *history.Link
 	last map[stream]uint32 // highest stored push seen
-	gaps map[string]int    // left to explain, by room
+	gaps []history.Gap     // with what they have left to explain
 }
 
 func (c *checker) link(n int) {
 	l := &c.run.Links[n]
-	k := &linkCheck{checker: c, n: n, link: l,
-		last: map[stream]uint32{}, gaps: map[string]int{}}
-	for _, g := range l.Gaps {
-		k.gaps[g.Room] += g.Skipped
-	}
+	k := &linkCheck{checker: c, n: n, link: l, last: map[stream]uint32{}, gaps: slices.Clone(l.Gaps)}
 	for _, r := range l.Got {
 		k.got(r)
 	}
@@ -152,7 +148,8 @@ func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
 		k.owe(p)
 		return
 	}
-	if k.saw(id) || k.excused(p) {
+	// Who saw it and is called absent was there for an earlier try.
+	if k.saw(id) && len(p.Tries) > 1 || k.excused(p) {
 		k.verdict.Excused++
 		return
 	}
@@ -232,12 +229,19 @@ func (k *linkCheck) owe(p *history.Push) {
 	if k.saw(p.ID) {
 		return
 	}
-	if p.Kind == history.Room && k.gaps[p.Room] > 0 {
-		k.gaps[p.Room]--
-		k.verdict.Explained["gap marker"]++
-		return
+	k.missing = append(k.missing, missed{int(p.ID), k.n, k.marked(p)})
+}
+
+// marked claims a place in a gap marker of p's room, which came when p can have
+// been left out.
+func (k *linkCheck) marked(p *history.Push) bool {
+	for i := range k.gaps {
+		if g := &k.gaps[i]; p.Kind == history.Room && g.Room == p.Room && g.Skipped > 0 && p.Begun <= g.At && g.At <= p.Begun+heldFor {
+			g.Skipped--
+			return true
+		}
 	}
-	k.missing = append(k.missing, missed{int(p.ID), k.n})
+	return false
 }
 
 func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }

@@ -16,12 +16,14 @@ type teller struct {
 	log     *slog.Logger
 	url     string
 	metrics *metrics
+	waiting *atomic.Int64 // spans that have ended and are not told of yet
 	failing atomic.Bool
 }
 
 // ExportSpans implements sdktrace.SpanExporter.
 func (t *teller) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := t.SpanExporter.ExportSpans(ctx, spans)
+	t.waiting.Add(-int64(len(spans)))
 	if err != nil {
 		t.metrics.failed.Add(float64(len(spans)))
 		if !t.failing.Swap(true) {
@@ -34,6 +36,27 @@ func (t *teller) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan)
 		t.log.Info("spans are sent again", "url", t.url)
 	}
 	return nil
+}
+
+// bounded hands ended spans to a batch processor as long as it has place for
+// them. The processor would drop the others as well, but tell nobody.
+type bounded struct {
+	sdktrace.SpanProcessor
+	metrics *metrics
+	waiting *atomic.Int64
+}
+
+// OnEnd implements sdktrace.SpanProcessor.
+func (b *bounded) OnEnd(s sdktrace.ReadOnlySpan) {
+	if !s.SpanContext().IsSampled() {
+		return
+	}
+	if b.waiting.Add(1) > queueMost {
+		b.waiting.Add(-1)
+		b.metrics.failed.Inc()
+		return
+	}
+	b.SpanProcessor.OnEnd(s)
 }
 
 // metrics of one process. Without a registerer they count for nobody.

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -63,6 +64,9 @@ const (
 	batchTime = time.Second
 	// exportTime bounds one request with its repetitions.
 	exportTime = 10 * time.Second
+	// queueMost bounds the spans that wait for a collector, in requests under way
+	// too.
+	queueMost = 2048
 )
 
 // Tracing makes spans and sends them.
@@ -97,11 +101,14 @@ func Open(cfg Config) (*Tracing, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
+	waiting := new(atomic.Int64)
+	batches := sdktrace.NewBatchSpanProcessor(
+		&teller{SpanExporter: exporter, log: cfg.Log, url: at.Redacted(), metrics: m, waiting: waiting},
+		sdktrace.WithBatchTimeout(batchTime), sdktrace.WithExportTimeout(exportTime), sdktrace.WithMaxQueueSize(queueMost))
 	return &Tracing{metrics: m, provider: sdktrace.NewTracerProvider(
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.Sample))),
 		sdktrace.WithResource(cfg.resource()),
-		sdktrace.WithBatcher(&teller{SpanExporter: exporter, log: cfg.Log, url: at.Redacted(), metrics: m},
-			sdktrace.WithBatchTimeout(batchTime), sdktrace.WithExportTimeout(exportTime)),
+		sdktrace.WithSpanProcessor(&bounded{SpanProcessor: batches, metrics: m, waiting: waiting}),
 	)}, nil
 }
 

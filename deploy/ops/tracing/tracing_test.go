@@ -145,3 +145,39 @@ func TestSends(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Each sampled span is counted once, also where more end than a collector that
+// does not answer lets wait.
+func TestCountsWhatFindsNoPlace(t *testing.T) {
+	held := make(chan struct{})
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-held }))
+	defer collector.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	tr, err := Open(Config{URL: collector.URL, Sample: 1, Transport: transport, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const spans = 3 * queueMost
+	for range spans {
+		_, span := tr.Tracer().Start(t.Context(), "a span")
+		span.End()
+	}
+	count := func(result string) float64 {
+		var m dto.Metric
+		if err := tr.metrics.spans.WithLabelValues(result).Write(&m); err != nil {
+			t.Fatal(err)
+		}
+		return m.Counter.GetValue()
+	}
+	if n := count("failed"); n != spans-queueMost {
+		t.Errorf("%v spans found no place, want %d", n, spans-queueMost)
+	}
+	close(held)
+	if err := tr.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if sent, failed := count("sent"), count("failed"); sent != queueMost || sent+failed != spans {
+		t.Errorf("%v sent and %v failed of %d", sent, failed, spans)
+	}
+}

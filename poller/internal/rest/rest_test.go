@@ -37,7 +37,7 @@ func TestTableIsAMap(t *testing.T) {
 			"keep new":   func(*rapid.T) { b := fill(); add(table.Keep(0, b), b) },
 			"append": func(t *rapid.T) {
 				if len(handles) == 0 {
-					t.Skip("rapid draws another step: this one needs a rest, and there is none yet")
+					return
 				}
 				h, b := some(), fill()
 				if table.Append(h, b) != h {
@@ -47,7 +47,7 @@ func TestTableIsAMap(t *testing.T) {
 			},
 			"keep tail": func(t *rapid.T) {
 				if len(handles) == 0 {
-					t.Skip("rapid draws another step: this one needs a rest, and there is none yet")
+					return
 				}
 				h := some()
 				from := rapid.IntRange(0, len(model[h])-1).Draw(t, "from")
@@ -58,7 +58,7 @@ func TestTableIsAMap(t *testing.T) {
 			},
 			"free": func(t *rapid.T) {
 				if len(handles) == 0 {
-					t.Skip("rapid draws another step: this one needs a rest, and there is none yet")
+					return
 				}
 				i := rapid.IntRange(0, len(handles)-1).Draw(t, "i")
 				table.Free(handles[i])

@@ -1,8 +1,7 @@
-package e2e
+package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -10,22 +9,19 @@ import (
 	"testing"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/oortim/oort/deploy/e2e/rig"
 )
 
 // Everything in the repository that shows how oort is called is called here, as
-// far as its parser: a flag that was renamed breaks a test and not a reader.
-
-// root of the repository, from this package.
-const root = "../.."
+// far as its parser: a flag that was renamed breaks a test and not a reader. In
+// this process, since to start a program with the race detector for each of some
+// two hundred lines took a minute.
 
 // etc is a directory that stands for /etc/oort: the example configurations and
 // the files that they name.
 func etc(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	examples, err := filepath.Glob(root + "/deploy/config/*.yaml")
+	examples, err := filepath.Glob("deploy/config/*.yaml")
 	if err != nil || len(examples) == 0 {
 		t.Fatalf("no example configurations: %v", err)
 	}
@@ -60,15 +56,28 @@ func write(t testing.TB, path, text string) {
 // environment.
 func parses(t *testing.T, env, args []string) {
 	t.Helper()
-	cmd := exec.Command(bin.Oort, append([]string{"config", "check"}, args...)...)
-	cmd.Env = append(slices.Clone(env), rig.RaceEnv)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%q %q: %v: %s", env, args, err, out)
+	alone(t, env)
+	if code, said := run(append([]string{"config", "check"}, args...)...); code != 0 {
+		t.Errorf("%q %q: exit code %d: %s", env, args, code, said)
+	}
+}
+
+// alone leaves nothing for oort in the environment but env, until the test ends.
+func alone(t *testing.T, env []string) {
+	t.Helper()
+	for _, kv := range os.Environ() {
+		if name, value, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "OORT_") {
+			t.Setenv(name, value) // to have it back in the end
+			os.Unsetenv(name)
+		}
+	}
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		t.Setenv(name, value)
 	}
 }
 
 func TestExampleConfigurations(t *testing.T) {
-	t.Parallel()
 	dir := etc(t)
 	for _, name := range []string{"serve", "comet", "logic", "job"} {
 		parses(t, nil, []string{"--config", filepath.Join(dir, name+".yaml")})
@@ -77,9 +86,8 @@ func TestExampleConfigurations(t *testing.T) {
 }
 
 func TestUnits(t *testing.T) {
-	t.Parallel()
 	dir := etc(t)
-	units, err := filepath.Glob(root + "/deploy/systemd/*.service")
+	units, err := filepath.Glob("deploy/systemd/*.service")
 	if err != nil || len(units) != 3 {
 		t.Fatalf("units %q, %v", units, err)
 	}
@@ -110,10 +118,9 @@ type composeFile struct {
 }
 
 func TestCompose(t *testing.T) {
-	t.Parallel()
 	dir := etc(t)
 	var file composeFile
-	if err := yaml.Unmarshal([]byte(read(t, root+"/deploy/compose.yaml")), &file); err != nil {
+	if err := yaml.Unmarshal([]byte(read(t, "deploy/compose.yaml")), &file); err != nil {
 		t.Fatal(err)
 	}
 	ours := 0
@@ -157,23 +164,21 @@ func TestCompose(t *testing.T) {
 
 func helpOf(t *testing.T, command ...string) string {
 	t.Helper()
-	cmd := exec.Command(bin.Oort, append(slices.Clone(command), "--help")...)
-	cmd.Env = []string{"COLUMNS=100", rig.RaceEnv}
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("oort %s --help: %v: %s", command, err, out)
+	alone(t, []string{"COLUMNS=100"})
+	code, said := run(append(slices.Clone(command), "--help")...)
+	if code != 0 {
+		t.Fatalf("oort %s --help: exit code %d: %s", command, code, said)
 	}
-	return string(out)
+	return said
 }
 
 // TestCommandsInText runs each line that begins with oort, in the documents and
 // in the examples of --help, through the parser.
 func TestCommandsInText(t *testing.T) {
-	t.Parallel()
 	dir := etc(t)
 	texts := map[string]string{}
 	for _, path := range []string{"README.md", "docs/operating.md", "docs/bench.md", "deploy/compose.yaml"} {
-		texts[path] = read(t, filepath.Join(root, path))
+		texts[path] = read(t, path)
 	}
 	for _, command := range []string{"serve", "comet", "logic", "job", "drops", "health", "config show", "config check", "client join", "client send",
 		"bench push", "bench suite", "bench floor", "bench echo", "bench io accept", "bench io idle", "bench io echo",
@@ -199,13 +204,12 @@ func TestCommandsInText(t *testing.T) {
 
 // TestLinksInText follows each link from a document to a file.
 func TestLinksInText(t *testing.T) {
-	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^):]+)\)`) // no colon: not https://
-	documents, err := filepath.Glob(root + "/docs/*.md")
+	documents, err := filepath.Glob("docs/*.md")
 	if err != nil || len(documents) < 2 {
 		t.Fatalf("documents %q, %v", documents, err)
 	}
-	for _, path := range append(documents, root+"/README.md") {
+	for _, path := range append(documents, "README.md") {
 		for _, found := range link.FindAllStringSubmatch(read(t, path), -1) {
 			target, _, _ := strings.Cut(found[1], "#")
 			if target == "" {
@@ -297,24 +301,5 @@ func TestWords(t *testing.T) {
 		if got := words(line); !slices.Equal(got, want) {
 			t.Errorf("%q: %q, want %q", line, got, want)
 		}
-	}
-}
-
-// The health command says what a probe wants to know.
-func TestHealthCommand(t *testing.T) {
-	t.Parallel()
-	g := rig.StartServe(t, bin, "std")
-	health := func() (string, error) {
-		cmd := exec.Command(bin.Oort, "health", "--admin", g.Serve.Addrs["admin"])
-		cmd.Env = []string{rig.RaceEnv}
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	if out, err := health(); err != nil || !strings.HasPrefix(out, "ready=true") {
-		t.Errorf("%v: %s", err, out)
-	}
-	g.Serve.Kill()
-	if out, err := health(); err == nil {
-		t.Errorf("a dead process is healthy: %s", out)
 	}
 }
