@@ -294,6 +294,21 @@ func TestRules(t *testing.T) {
 			push(r, 5*s, found(mid1, 2), 0)
 			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
 		}, []check.Rule{check.Missing}},
+		{"one of a mid not found since Redis forgot, and dropped for the other", func(r *history.Run) {
+			push(r, 5*s, stored(found(mid1, 1), "m"))
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "moved", Keys: []string{"a"}}}
+			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
+		}, nil},
+		{"two of a mid found after Redis forgot, and dropped for one", func(r *history.Run) {
+			push(r, 5*s, stored(found(mid1, 2), "m"))
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "moved", Keys: []string{"a"}}}
+			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
+		}, []check.Rule{check.Missing}},
+		{"one of a mid not found since Redis forgot, and dropped for the other, which saw it", func(r *history.Run) {
+			push(r, 5*s, stored(found(mid1, 2), "m"), 0)
+			r.Drops = []history.Drop{{Message: "m", Comet: "comet-1", Since: s / 2, Reason: "moved", Keys: []string{"a"}}}
+			r.Events = []history.Event{{Part: "redis", What: "wipe", From: 4 * s, To: 4 * s}}
+		}, []check.Rule{check.Missing}},
 		{"one of a mid not found", func(r *history.Run) { push(r, 5*s, found(mid1, 1), 0) }, []check.Rule{check.Missing}},
 		{"absent since its comet was paused", func(r *history.Run) {
 			push(r, 25*s, absent(keyA, "a"))

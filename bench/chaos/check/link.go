@@ -127,12 +127,39 @@ func (k *linkCheck) owedDirect() {
 
 // midAbsent reports whether an answer to a push by mid says that the link was not
 // found: its mid was not, or, if there is an excuse, all the keys that were found
-// are those that saw it. Of a mid's keys an answer says only how many it found.
+// are those that saw it, or for which a job dropped it. Of a mid's keys an answer
+// says only how many it found.
 func (k *linkCheck) midAbsent(p *history.Push) bool {
 	if slices.Contains(p.AbsentMids, k.link.Mid) {
 		return true
 	}
-	return !k.saw(p.ID) && k.seers[p.ID] >= p.Accepted && k.excused(p)
+	return !k.saw(p.ID) && k.excused(p) && k.seers[p.ID]+k.droppedFor(p) >= p.Accepted
+}
+
+// droppedFor counts the keys other than the link's for which a job dropped p, and
+// which did not see it all the same.
+func (k *linkCheck) droppedFor(p *history.Push) int {
+	keys := map[string]bool{k.link.Key: false}
+	for _, d := range k.ledger.drops[p.Message] {
+		for _, key := range d.Keys {
+			if _, known := keys[key]; !known {
+				keys[key] = !k.keySaw(key, p.ID)
+			}
+		}
+	}
+	n := 0
+	for _, unseen := range keys {
+		if unseen {
+			n++
+		}
+	}
+	return n
+}
+
+func (k *linkCheck) keySaw(key string, id uint32) bool {
+	return slices.ContainsFunc(k.run.Links, func(l history.Link) bool {
+		return l.Key == key && slices.ContainsFunc(l.Got, func(r history.Receipt) bool { return r.Push == id })
+	})
 }
 
 func (k *linkCheck) direct(id uint32, absent func(*history.Push) bool) {
