@@ -7,6 +7,8 @@ package door
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,6 +26,8 @@ type Config struct {
 	Failures int
 	// Clock returns the time. Nil means time.Now.
 	Clock func() time.Time
+	// Log is told of panics. Nil means slog.Default().
+	Log *slog.Logger
 	// Metrics registers the counter of verdicts. Nil registers none.
 	Metrics prometheus.Registerer
 }
@@ -45,6 +49,9 @@ func New(v *token.Verifier, cfg Config) (*Door, error) {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
 	}
 	d := &Door{
 		cfg: cfg, verifier: v, failures: token.NewFailures(0, 0),
@@ -68,11 +75,14 @@ func (d *Door) Refuse(c *comet.Connect) (answer comet.Connected, refused bool) {
 		d.verdicts.WithLabelValues("too_often").Inc()
 		return comet.Connected{Status: comet.StatusDenied, Message: "denied: too many failures", Retry: wait}, true
 	}
-	_, err := d.verifier.Check(c.Body)
+	err := d.check(c.Body)
 	switch {
 	case err == nil:
 		d.verdicts.WithLabelValues("passed").Inc()
 		return comet.Connected{}, false
+	case errors.Is(err, errDefect):
+		d.verdicts.WithLabelValues("panicked").Inc()
+		return comet.Connected{Status: comet.StatusUnavailable, Message: err.Error()}, true
 	case errors.Is(err, token.ErrUnknownKey):
 		d.verdicts.WithLabelValues("unavailable").Inc()
 		return comet.Connected{Status: comet.StatusUnavailable, Message: "unavailable: " + err.Error(), Retry: token.RetryKeys}, true
@@ -80,4 +90,19 @@ func (d *Door) Refuse(c *comet.Connect) (answer comet.Connected, refused bool) {
 	d.failures.Fail(source, d.cfg.Failures, now)
 	d.verdicts.WithLabelValues("denied").Inc()
 	return comet.Connected{Status: comet.StatusDenied, Message: err.Error()}, true
+}
+
+var errDefect = errors.New("a defect of the server")
+
+// check looks at what a stranger sent, so a panic ends this attempt and not the
+// comet.
+func (d *Door) check(body []byte) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.cfg.Log.Error("panic contained", "where", "door", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = errDefect
+		}
+	}()
+	_, err = d.verifier.Check(body)
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -159,5 +160,36 @@ func TestUnknownKey(t *testing.T) {
 		if !refused || c.Status != comet.StatusUnavailable || c.Retry != token.RetryKeys {
 			t.Fatal(fmt.Sprint(i), refused, c)
 		}
+	}
+}
+
+// What panics over somebody's token ends that attempt, and is told; who comes
+// next is judged as ever.
+func TestPanic(t *testing.T) {
+	broken := true
+	v, err := token.New(token.Config{Algorithms: []string{"HS256"}, Key: secret, Clock: func() time.Time {
+		if broken {
+			panic("boom")
+		}
+		return noon
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	d, err := New(v, Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &comet.Connect{Body: []byte(sign(t, jwt.SigningMethodHS256, secret, nil)), RemoteIP: "192.0.2.1"}
+	if answer, refused := d.Refuse(c); !refused || answer.Status != comet.StatusUnavailable {
+		t.Errorf("%+v, %v", answer, refused)
+	}
+	if !strings.Contains(log.String(), "boom") || strings.Contains(log.String(), string(c.Body)) {
+		t.Errorf("the log says %q", log.String())
+	}
+	broken = false
+	if answer, refused := d.Refuse(c); refused {
+		t.Errorf("the next one: %+v", answer)
 	}
 }

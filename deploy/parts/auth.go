@@ -136,5 +136,5 @@ func (b *base) openDoor(ctx context.Context, f *DoorFlags) (comet.Door, error) {
 	if err != nil {
 		return nil, err
 	}
-	return door.New(v, door.Config{Failures: f.AuthFailures, Metrics: b.admin.Registry()})
+	return door.New(v, door.Config{Failures: f.AuthFailures, Log: b.log, Metrics: b.admin.Registry()})
 }
