@@ -112,8 +112,10 @@ func (k *Kafka) makeLedger(ctx context.Context) error {
 	if k.cfg.Ledger == "" {
 		return nil
 	}
-	retention := strconv.FormatInt(k.cfg.Retention.Milliseconds(), 10)
-	_, err := k.admin.CreateTopic(ctx, k.cfg.Partitions, -1, map[string]*string{"retention.ms": &retention}, k.cfg.Ledger)
+	replicas := k.replicas(ctx)
+	config, retention := kafka.Durability(replicas), strconv.FormatInt(k.cfg.Retention.Milliseconds(), 10)
+	config["retention.ms"] = &retention
+	_, err := k.admin.CreateTopic(ctx, k.cfg.Partitions, replicas, config, k.cfg.Ledger)
 	if err == nil || errors.Is(err, kerr.TopicAlreadyExists) {
 		return nil
 	}
@@ -122,6 +124,19 @@ func (k *Kafka) makeLedger(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("produce: ledger %q at %q: %w", k.cfg.Ledger, k.cfg.Brokers.Seeds, err)
+}
+
+// replicas is how many the topic of the pushes has, since what is said of pushes
+// is to be as durable as they; -1, the brokers' default, if it is not there yet.
+func (k *Kafka) replicas(ctx context.Context) int16 {
+	found, err := k.admin.ListTopics(ctx, k.cfg.Topic)
+	if err != nil {
+		return -1
+	}
+	for _, p := range found[k.cfg.Topic].Partitions {
+		return int16(len(p.Replicas))
+	}
+	return -1
 }
 
 // Enter implements job.Ledger.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -294,5 +295,88 @@ func TestLedgerIsDeleted(t *testing.T) {
 	}
 	if got := read(t, c, produce.ReadConfig{}); err != nil || !slices.Contains(got, "b") {
 		t.Errorf("%v; the ledger has %q", err, got)
+	}
+}
+
+// TestReadDeleted: a reader does not wait for entries that retention took away
+// after it had asked how far the ledger goes.
+func TestReadDeleted(t *testing.T) {
+	c := cluster(t)
+	if err := open(t, c).Enter(within(t), entries("a", "b", "c")); err != nil {
+		t.Fatal(err)
+	}
+	fetching, deleted := make(chan struct{}), make(chan struct{})
+	asked := sync.OnceFunc(func() { close(fetching) })
+	c.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.SleepControl(func() {
+			asked()
+			<-deleted
+		})
+		return nil, nil, false
+	})
+	ended := make(chan error)
+	go func() {
+		ended <- produce.Read(within(t), produce.ReadConfig{Brokers: kafka.At(c.ListenAddrs()...), Ledger: ledger}, func(dropped.Entry) {})
+	}()
+	<-fetching
+	deleteAll(t, c)
+	close(deleted)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func deleteAll(t *testing.T, c *kfake.Cluster) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	ends, err := admin.ListEndOffsets(within(t), ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answers, err := admin.DeleteRecords(within(t), ends.Offsets()); err != nil || answers.Error() != nil {
+		t.Fatal(err, answers.Error())
+	}
+}
+
+// TestAsDurableAsPushes: the ledger is kept as often as the pushes are.
+func TestAsDurableAsPushes(t *testing.T) {
+	for replicas, want := range map[int16]string{1: "", 3: "2"} {
+		c, err := kfake.NewCluster(kfake.NumBrokers(3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(c.Close)
+		client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		admin := kadm.NewClient(client)
+		if _, err := admin.CreateTopic(within(t), 1, replicas, nil, pushes); err != nil {
+			t.Fatal(err)
+		}
+		open(t, c)
+		found, err := admin.ListTopics(within(t), ledger)
+		if err != nil || len(found[ledger].Partitions[0].Replicas) != int(replicas) {
+			t.Errorf("%d replicas of pushes: %v, %+v", replicas, err, found[ledger])
+		}
+		configs, err := admin.DescribeTopicConfigs(within(t), ledger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		insync := ""
+		for _, kv := range configs[0].Configs {
+			if kv.Key == "min.insync.replicas" && kv.Source.String() == "DYNAMIC_TOPIC_CONFIG" {
+				insync = kv.MaybeValue()
+			}
+		}
+		if insync != want {
+			t.Errorf("%d replicas of pushes: min.insync.replicas is %q, want %q", replicas, insync, want)
+		}
 	}
 }

@@ -93,19 +93,48 @@ func (r *reader) read(ctx context.Context) error {
 	}
 	r.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{r.cfg.Ledger: offsets})
 	for len(r.ends) > 0 {
-		fetches := r.client.PollFetches(ctx)
-		if err := ctx.Err(); err != nil {
+		if err := r.poll(ctx); err != nil {
 			return fmt.Errorf("produce: ledger %q: %w", r.cfg.Ledger, err)
 		}
-		var failed error
-		fetches.EachError(func(_ string, _ int32, err error) { failed = err })
-		if failed != nil {
-			return fmt.Errorf("produce: ledger %q: %w", r.cfg.Ledger, failed)
-		}
-		fetches.EachRecord(r.take)
 	}
 	if r.unread > 0 {
 		return fmt.Errorf("produce: %d entries of ledger %q are unreadable, the first: %w", r.unread, r.cfg.Ledger, r.trouble)
+	}
+	return nil
+}
+
+// quiet is how long nothing may come before the brokers are asked whether there
+// still is something.
+const quiet = 2 * time.Second
+
+func (r *reader) poll(ctx context.Context) error {
+	some, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
+	fetches := r.client.PollFetches(some)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	fetches.EachRecord(r.take)
+	if some.Err() != nil { // which is among the errors of fetches
+		return r.forget(ctx)
+	}
+	var failed error
+	fetches.EachError(func(_ string, _ int32, err error) { failed = err })
+	return failed
+}
+
+// forget waits no longer for what has been deleted meanwhile.
+func (r *reader) forget(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	starts, err := r.admin.ListStartOffsets(ctx, r.cfg.Ledger)
+	if err = errors.Join(err, starts.Error()); err != nil {
+		return err
+	}
+	for p, end := range r.ends {
+		if start, ok := starts.Lookup(r.cfg.Ledger, p); ok && start.Offset >= end {
+			delete(r.ends, p)
+		}
 	}
 	return nil
 }

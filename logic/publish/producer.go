@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/oortim/oort/logic"
+	"github.com/oortim/oort/proto/kafka"
 	"github.com/oortim/oort/proto/pushpb"
 )
 
@@ -77,7 +78,7 @@ func makeTopic(ctx context.Context, cfg Config) (partitions int, err error) {
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	_, err = admin.CreateTopic(ctx, cfg.Partitions, cfg.Replication, durability(cfg.Replication), cfg.Topic)
+	_, err = admin.CreateTopic(ctx, cfg.Partitions, cfg.Replication, kafka.Durability(cfg.Replication), cfg.Topic)
 	if err == nil {
 		return int(cfg.Partitions), nil
 	}
@@ -90,18 +91,6 @@ func makeTopic(ctx context.Context, cfg Config) (partitions int, err error) {
 		err = listErr
 	}
 	return 0, fmt.Errorf("publish: topic %q at %q: %w", cfg.Topic, cfg.Brokers.Seeds, err)
-}
-
-// durability is the configuration of a topic that is made. Kafka's default lets
-// the leader alone acknowledge a record when the other replicas have fallen
-// behind, and with it the record dies; where there are three, two must have it.
-// With two that would stop all pushes with the first broker that stops.
-func durability(replication int16) map[string]*string {
-	if replication < 3 {
-		return nil
-	}
-	two := "2"
-	return map[string]*string{"min.insync.replicas": &two}
 }
 
 // of is the producer of a record key.

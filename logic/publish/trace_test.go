@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.opentelemetry.io/otel/codes"
@@ -52,6 +53,9 @@ func TestRecordsNameTheirSpan(t *testing.T) {
 	k.Publish(ctx, []*pushpb.Push{room("d", "live://1")})
 	if err := k.Close(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	for wait := time.Now(); len(spans.Ended()) < 3 && time.Since(wait) < patience; {
+		time.Sleep(time.Millisecond) // what was given up ends by itself
 	}
 	if ended = spans.Ended(); len(ended) != 3 || ended[2].Status().Code != codes.Error {
 		t.Errorf("a push that failed: %d spans", len(ended)-2)

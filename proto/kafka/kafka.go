@@ -56,3 +56,17 @@ func Backoff(fails int) time.Duration {
 	d := min(50*time.Millisecond<<min(max(fails-1, 0), 5), time.Second)
 	return d/2 + rand.N(d/2)
 }
+
+// Durability is the configuration of a topic that is made with so many replicas.
+// Kafka's default lets the leader alone acknowledge a record when the other
+// replicas have fallen behind, and with it the record dies; where there are three,
+// two must have it. With two that would stop all writing with the first broker
+// that stops.
+func Durability(replicas int16) map[string]*string {
+	config := map[string]*string{}
+	if replicas >= 3 {
+		two := "2"
+		config["min.insync.replicas"] = &two
+	}
+	return config
+}
