@@ -39,10 +39,9 @@ func (l *loop) accept(i int) {
 	}
 }
 
-// welcome makes a link of fd. False means that the kernel had no memory for
-// it; the connect is lost.
+// welcome makes a link of fd, and reads what has come with its connect, if any
+// has. False means that the kernel had no memory for it; the connect is lost.
 func (l *loop) welcome(i int, ln listener, fd int, peer netip.AddrPort) bool {
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	id, k := l.links.Add()
 	armed := armedIn
 	if l.engine.how.Edge {
@@ -56,6 +55,9 @@ func (l *loop) welcome(i int, ln listener, fd int, peer netip.AddrPort) bool {
 	k.fd, k.flag = int32(fd), armed
 	l.Admit()
 	l.Calls.OnOpen(id, poller.Conn{Listener: i, Local: ln.local.Of(fd), Remote: peer})
+	if l.isOpen(id) && !k.flag.has(paused) && l.early.likely() {
+		l.early.was(l.readEarly(id, k))
+	}
 	return true
 }
 

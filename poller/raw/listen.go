@@ -38,6 +38,7 @@ func (l *loop) listen(addr string) (*net.TCPAddr, error) {
 	if err != nil {
 		return nil, err
 	}
+	bequeath(fd)
 	return bound, l.attend(listener{fd: fd, bound: bound, local: accept.LocalOf(bound)})
 }
 

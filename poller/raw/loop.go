@@ -41,6 +41,7 @@ type loop struct {
 	buf       []byte      // what links are read into
 	vec       sock.Vector // scratch of Writev
 	caller    caller      // scratch of accept
+	early     early       // whether to read links as soon as they are accepted
 }
 
 func newLoop(e *engine, index int) (*loop, error) {

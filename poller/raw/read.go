@@ -53,6 +53,50 @@ func (l *loop) readable(id poller.ID, k *link, hangup bool) {
 	}
 }
 
+// readEarly reads a link that has just been accepted, once; what is left makes its
+// first event, as anything would. False means that nothing had come.
+func (l *loop) readEarly(id poller.ID, k *link) (came bool) {
+	n, errno := sock.Recv(int(k.fd), l.buf[:l.room(k)])
+	switch {
+	case n > 0:
+		l.deliver(id, k, l.buf[:n:n])
+	case errno != 0 && errno != syscall.EAGAIN && errno != syscall.EINTR:
+		l.Close(id, os.NewSyscallError("recv", errno))
+	}
+	return n > 0
+}
+
+// early guesses whether the first words of a link have come by the time it is
+// accepted: they have where the client sends them with the last segment of the
+// handshake, and where connects have had to wait. Then reading at once saves
+// an event. Where they come later, one accept in tryEarly tries.
+type early struct{ missed int } // in succession, up to the limit
+
+const (
+	stopEarly = 8
+	tryEarly  = 64
+)
+
+func (e *early) likely() bool {
+	if e.missed < stopEarly {
+		return true
+	}
+	if e.missed++; e.missed < stopEarly+tryEarly {
+		return false
+	}
+	e.missed = stopEarly
+	return true
+}
+
+func (e *early) was(came bool) {
+	switch {
+	case came:
+		e.missed = 0
+	case e.missed < stopEarly:
+		e.missed++
+	}
+}
+
 // mute remembers that a paused link has bytes, or its end, to be read.
 func (l *loop) mute(id poller.ID, k *link) {
 	if k.flag.has(armedEdge) {
