@@ -15,7 +15,8 @@ type dialling struct {
 	index     uint8
 	next, end uint32 // numbers that have not been begun
 	pace      pace   // of those
-	underWay  int    // how many may be, on this loop
+	underWay  int    // how many may be, on this loop; 0 until its turn comes
+	passed    bool   // it has had its turn
 	again     []attempt
 }
 
@@ -67,7 +68,16 @@ func (l *loop) begin() {
 				break
 			}
 		}
+		if !d.passed && d.begun() && l.underWay == 0 {
+			d.passed = true
+			d.relay.pass(d.index)
+		}
 	}
+}
+
+// begun says whether all links of d have been begun that are to be.
+func (d *dialling) begun() bool {
+	return d.party != nil && d.next == d.end && len(d.again) == 0 && d.underWay > 0
 }
 
 // beginOne begins the next link of d that is due; false if there is none.
@@ -92,7 +102,7 @@ func (l *loop) beginOne(d *dialling) bool {
 // dial begins one link.
 func (l *loop) dial(d *dialling, a attempt) {
 	t := d.target(a.number)
-	fd, err := connect(d.source(a.number), t.addr)
+	fd, err := connect(d.source(a.number), t.addr, t.upgrade == nil && d.Bare)
 	if err == nil && fd >= len(l.links) {
 		hangUp(fd, true)
 		err = syscall.EMFILE
@@ -111,9 +121,32 @@ func (l *loop) dial(d *dialling, a attempt) {
 	}
 	l.links[fd] = ln
 	l.underWay++
-	if err := l.poll.add(fd, gen); err != nil {
+	err = l.hail(fd)
+	if err == nil {
+		err = l.poll.add(fd, gen)
+	}
+	if err != nil {
 		l.end(fd, reasonOf(err))
 	}
+}
+
+// hail says the first words on a link that may be connected already: on one host
+// it is when connect(2) returns. Otherwise the socket takes nothing, and its
+// event will tell how the connect has ended; what send(2) has told, it will not.
+func (l *loop) hail(fd int) error {
+	words := l.firstWords(&l.links[fd])
+	if len(words) == 0 {
+		return nil
+	}
+	n, errno := send(fd, words)
+	switch {
+	case errno == syscall.EAGAIN:
+		return nil
+	case errno != 0:
+		return errno
+	}
+	l.said(fd, words[n:])
+	return nil
 }
 
 // tryAgain has a link that failed tried again, or counts it as failed.
@@ -131,22 +164,41 @@ func (l *loop) tryAgain(d *dialling, a attempt, why string) {
 	}
 }
 
-// greet says the first words on a link that is connected.
+// greet says the first words on a link that is connected, or upgraded.
 func (l *loop) greet(fd int) {
-	ln := &l.links[fd]
+	words := l.firstWords(&l.links[fd])
+	if len(words) == 0 {
+		l.joined(fd)
+		return
+	}
+	n, _ := send(fd, words) // an error is left to reading; see loop.send
+	l.said(fd, words[n:])
+}
+
+// firstWords are what a link in its state has to say first, in l.scratch: none
+// if it is bare.
+func (l *loop) firstWords(ln *link) []byte {
 	p := l.dials[ln.party].party
 	switch {
 	case ln.flags.has(overWS) && ln.state == connecting:
-		ln.state = upgrading
-		l.send(fd, p.target(ln.number).upgrade)
+		return p.target(ln.number).upgrade
 	case p.Bare:
-		l.joined(fd)
-	default:
-		ln.state = joining
-		auth := p.appendAuth(l.scratch[:0], ln.number)
-		l.scratch = appendMessage(auth, ln.flags.has(overWS), auth)
-		l.send(fd, l.scratch[len(auth):])
+		return nil
 	}
+	auth := p.appendAuth(l.scratch[:0], ln.number)
+	l.scratch = appendMessage(auth, ln.flags.has(overWS), auth)
+	return l.scratch[len(auth):]
+}
+
+// said moves a link on that has said its first words, but for the rest.
+func (l *loop) said(fd int, rest []byte) {
+	ln := &l.links[fd]
+	if ln.flags.has(overWS) && ln.state == connecting {
+		ln.state = upgrading
+	} else {
+		ln.state = joining
+	}
+	l.keep(fd, rest)
 }
 
 var endOfHead = []byte("\r\n\r\n")

@@ -28,10 +28,12 @@ func (s *Swarm) start(a DialArgs) (*party, uint8, error) {
 	}
 	index := uint8(s.dials)
 	s.dials++
-	for i, share := range s.sharesLocked(a.Links) {
+	shares := s.sharesLocked(a.Links)
+	p.relay = newRelay(p, s.loops, shares)
+	for i, share := range shares {
 		d := &dialling{
 			party: p, index: index, next: uint32(s.asked), end: uint32(s.asked + share),
-			underWay: max(1, p.UnderWay/len(s.loops)),
+			underWay: p.relay.first(i),
 		}
 		s.asked += share
 		s.dealt[i] += share

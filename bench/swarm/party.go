@@ -23,6 +23,7 @@ type party struct {
 	targets []target
 	sources []netip.Addr
 	name    []byte // its rooms' names but for the index
+	relay   *relay // set before the loops have it
 
 	waiting atomic.Int64  // links that neither live nor have failed
 	done    chan struct{} // closed when there are none

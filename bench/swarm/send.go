@@ -12,9 +12,14 @@ func (l *loop) send(fd int, b []byte) {
 		return
 	}
 	n, _ := send(fd, b)
-	if n < len(b) {
-		l.outs[fd] = bytes.Clone(b[n:])
-		ln.flags |= unsent
+	l.keep(fd, b[n:])
+}
+
+// keep keeps what a socket did not take, if there is any.
+func (l *loop) keep(fd int, rest []byte) {
+	if len(rest) > 0 {
+		l.outs[fd] = bytes.Clone(rest)
+		l.links[fd].flags |= unsent
 	}
 }
 

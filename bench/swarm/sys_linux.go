@@ -164,8 +164,9 @@ func describe(fd int) string {
 	return string(buf[:n])
 }
 
-// connect begins to connect to to. from may be no address.
-func connect(from netip.Addr, to netip.AddrPort) (fd int, err error) {
+// connect begins to connect to to. from may be no address. A silent link has
+// nothing to say when it is connected.
+func connect(from netip.Addr, to netip.AddrPort, silent bool) (fd int, err error) {
 	family := unix.AF_INET
 	if to.Addr().Is6() {
 		family = unix.AF_INET6
@@ -174,6 +175,11 @@ func connect(from netip.Addr, to netip.AddrPort) (fd int, err error) {
 		return -1, err
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if !silent {
+		// The last segment of the handshake goes with the first words; see
+		// tcp_rcv_synsent_state_process in the kernel's tcp_input.c.
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1)
+	}
 	if from.IsValid() {
 		// The port is chosen when the other end is known, so that it has to be
 		// free only towards that; see ip(7).
