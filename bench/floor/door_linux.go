@@ -57,6 +57,8 @@ func (d *Door) listen() (fd int, err error) {
 	if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // which links inherit
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_QUICKACK, 0)
 	if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err == nil {
 		err = unix.Listen(fd, 4096)
 	}
@@ -144,6 +146,7 @@ func (l *doorLoop) accept() error {
 			return fmt.Errorf("floor: accept4: %w", err)
 		}
 		l.links = append(l.links, fd)
+		l.serve(fd) // its first words may be here already
 		if err := l.watch(fd); err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func (s Million) Round(ctx context.Context, r *suite.Round) error {
 	if err := m.open(ctx, r); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{m.login, m.hold, m.pushes} {
+	for _, step := range []func(context.Context) error{m.bareLogins, m.login, m.hold, m.pushes} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -116,7 +116,8 @@ type million struct {
 	*rig
 	cluster *fleet.Fleet // Redis, Kafka and logic; nil with --sessions serve
 	dir     string       // of the cluster
-	empty   weight       // before the first link
+	floor   bareLogin
+	empty   weight // before the first link
 }
 
 func (m *million) close() {
@@ -139,11 +140,7 @@ func (m *million) open(ctx context.Context, r *suite.Round) (err error) {
 	if m.rig, err = openRig(ctx, r, append(flags, "--heartbeat="+(m.Heartbeat*3/2).String())...); err != nil {
 		return err
 	}
-	if err := m.yield(); err != nil {
-		return err
-	}
-	m.empty, err = m.weigh(ctx)
-	return err
+	return m.yield()
 }
 
 // clusterBase begins the addresses of the cluster's parts.
@@ -191,6 +188,62 @@ func (m *million) yield() error {
 	return measure.OpenProcess(m.swarm.Pid()).Nice(m.Yield)
 }
 
+// Metrics of logins.
+const (
+	logins   = "logins"
+	cpuLogin = "CPU a login"
+)
+
+// bareLogin is what the least cost that could be called a login: a connect, a
+// frame of the client, and an answer that is always the same.
+type bareLogin struct {
+	rate float64 // a second
+	cpu  float64 // µs, of both ends
+}
+
+// bareLinks are let in for the floor. The door has the descriptors of one
+// process.
+const bareLinks = 10_000
+
+// bareLogins lets links in by bare system calls of one thread in the comet's
+// process, in the minute before the logins and with the same clients, and hangs
+// up on them.
+func (m *million) bareLogins(ctx context.Context) error {
+	m.Phase("bare logins")
+	at, err := m.server.Door(ctx)
+	if err != nil {
+		return err
+	}
+	dial := func(links int) (reply swarm.DialReply, err error) {
+		return m.dial(ctx, swarm.DialArgs{Addrs: []string{at.Addr}, Links: links, Rooms: m.Rooms, Key: "nobody-", UnderWay: m.UnderWay})
+	}
+	n := min(m.Links, bareLinks)
+	if _, err := dial(n/10 + 1); err != nil { // the first warm it up
+		return err
+	}
+	var reply swarm.DialReply
+	used, _, err := m.spent(func() (err error) {
+		reply, err = dial(n)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	m.floor = bareLogin{rate: perSecond(n, reply.Took), cpu: per(used.server+used.swarm, n)}
+	if err := m.swarm.Part(ctx, swarm.CloseArgs{Reset: true}); err != nil {
+		return err
+	}
+	if _, err := m.server.Door(ctx); err != nil {
+		return err
+	}
+	m.links = 0
+	if err := m.swarm.Reset(ctx, swarm.ResetArgs{}); err != nil {
+		return err
+	}
+	m.empty, err = m.weigh(ctx)
+	return err
+}
+
 // login dials all links, and reads what that cost and what they occupy.
 func (m *million) login(ctx context.Context) error {
 	before, err := m.cpus()
@@ -209,12 +262,17 @@ func (m *million) login(ctx context.Context) error {
 		return err
 	}
 	c := m.Case
-	c.Add("logins", "/s", report.Higher, perSecond(m.Links, reply.Took))
+	c.Add(logins, "/s", report.Higher, perSecond(m.Links, reply.Took))
+	c.AddFloor(logins, m.floor.rate)
 	c.AddLatency("login", reply.Join)
 	c.Add("tried again", "", report.Lower, float64(reply.Retries))
+	var all time.Duration
 	for i, p := range after {
-		c.Add("CPU a login, "+p.name, "µs", "", per(p.used-before[i].used, m.Links))
+		all += p.used - before[i].used
+		c.Add(cpuLogin+", "+p.name, "µs", "", per(p.used-before[i].used, m.Links))
 	}
+	c.Add(cpuLogin, "µs", report.Lower, per(all, m.Links))
+	c.AddFloor(cpuLogin, m.floor.cpu)
 	return m.occupied(ctx)
 }
 

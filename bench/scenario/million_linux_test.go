@@ -30,6 +30,11 @@ func TestMillion(t *testing.T) {
 			t.Errorf("%s: %+v, want two samples", name, m)
 		}
 	}
+	for _, name := range []string{logins, cpuLogin} {
+		if m := c.Metric(report.FloorOf(name)); m == nil || len(m.Samples) != 1 || m.Samples[0] <= 0 {
+			t.Errorf("floor of %s: %+v, want a sample", name, m)
+		}
+	}
 	if c.Metric("CPU a login, redis") != nil {
 		t.Error("there was a Redis")
 	}
