@@ -7,9 +7,11 @@ package main
 
 import (
 	"os"
+	"slices"
 
 	"github.com/oortim/oort/bench"
 	"github.com/oortim/oort/client/cli"
+	"github.com/oortim/oort/comet/tune"
 	"github.com/oortim/oort/deploy/ops"
 	"github.com/oortim/oort/deploy/parts"
 )
@@ -29,7 +31,17 @@ type commands struct {
 	Version ops.VersionCmd `cmd:"" help:"Print the version."`
 }
 
-func main() { os.Exit(app().Main(os.Args[1:])) }
+func main() {
+	if !slices.ContainsFunc(os.Args[1:], brief) {
+		tune.Slack()
+	}
+	os.Exit(app().Main(os.Args[1:]))
+}
+
+// brief says whether an argument is a command that ends by itself, and soon.
+func brief(arg string) bool {
+	return slices.Contains([]string{"drops", "client", "config", "health", "version", "--help", "-h"}, arg)
+}
 
 func app() ops.App {
 	return ops.App{
