@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -15,8 +16,10 @@ const inChild = "TUNE_SLACK_CHILD"
 // of every Go process, and goroutines run on threads that are not.
 func TestSlack(t *testing.T) {
 	if os.Getenv(inChild) != "" {
-		Slack() // the first time it does not come back
-		t.Logf("monitor %d", slackOf(t, monitor(t)))
+		Slack()                                                                // the first time it does not come back
+		if ns, err := slackOf(monitor(t)); !errors.Is(err, os.ErrPermission) { // which CAP_SYS_NICE gives
+			t.Logf("monitor %d, %v", ns, err)
+		}
 		runtime.LockOSThread()
 		now, err := slackNow()
 		t.Logf("others %d, %v, guard %q", now, err, os.Getenv(slackSet))
@@ -25,10 +28,8 @@ func TestSlack(t *testing.T) {
 	c := exec.Command("/proc/self/exe", "-test.run=^TestSlack$", "-test.v")
 	c.Env = append(os.Environ(), inChild+"=1")
 	out, err := c.CombinedOutput()
-	if strings.Contains(string(out), "permission denied") {
-		t.Skip("needs CAP_SYS_NICE to see other threads")
-	}
-	if err != nil || !strings.Contains(string(out), "monitor 1000000\n") || !strings.Contains(string(out), "others 50000, <nil>, guard \"\"") {
+	seen := strings.Contains(string(out), "monitor ")
+	if err != nil || seen && !strings.Contains(string(out), "monitor 1000000, <nil>") || !strings.Contains(string(out), "others 50000, <nil>, guard \"\"") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -48,14 +49,10 @@ func monitor(t *testing.T) (tid string) {
 	return tids[1]
 }
 
-func slackOf(t *testing.T, tid string) int {
+func slackOf(tid string) (ns int, err error) {
 	b, err := os.ReadFile("/proc/" + tid + "/timerslack_ns")
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	ns, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ns
+	return strconv.Atoi(strings.TrimSpace(string(b)))
 }
