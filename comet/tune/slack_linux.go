@@ -17,7 +17,8 @@ import (
 // in a system call with a processor, for as long as it finds some; and a
 // loop that waits for its links is one each time. Where sleeping and waking are
 // dear, as in a virtual machine, that is 4,000 times a second some 15 µs, and a fifth
-// of what a login costs a busy comet. A millisecond later does as well.
+// or more of what a login costs a comet (docs/design.md has the figures). A
+// millisecond later does as well.
 const (
 	slack = 1_000_000 // ns
 	exact = 50_000    // ns; the kernel's own
