@@ -66,7 +66,9 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 		return err
 	}
 	defer b.opened.close()
-	b.tuneCollector()
+	if c.In != inMemory {
+		b.tuneCollector() // not for a heap full of sessions, which each collection looks at
+	}
 	if err := b.openTracing(&c.TraceFlags, c.TraceSample, "oort-logic", processName()); err != nil {
 		return err
 	}
@@ -108,6 +110,9 @@ func (c *Logic) Run(ctx context.Context, log *slog.Logger, level *slog.LevelVar,
 	return b.wait(ctx)
 }
 
+// inMemory is the other place for sessions.
+const inMemory = "memory"
+
 // store is where sessions are and where comets are registered.
 type store interface {
 	logic.Store
@@ -117,7 +122,7 @@ type store interface {
 // openSessions opens the store that is asked for.
 func (c *Logic) openSessions(ctx context.Context, b *base) (store, error) {
 	ttls := session.TTLs{Record: 4 * c.Lease}
-	if c.In == "memory" {
+	if c.In == inMemory {
 		return session.NewMemory(ttls, time.Now), nil
 	}
 	cfg, err := c.RedisFlags.config(b.telling())
