@@ -61,8 +61,8 @@ func slackNow() (ns int, err error) { return unix.PrctlRetInt(unix.PR_GET_TIMERS
 // same time.
 func restore() {
 	var ready, done sync.WaitGroup
+	ready.Add(spare) // before any waits
 	for range spare {
-		ready.Add(1)
 		done.Go(func() {
 			runtime.LockOSThread()
 			defer runtime.UnlockOSThread()
