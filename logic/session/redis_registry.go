@@ -36,15 +36,7 @@ func (r *Redis) Renew(ctx context.Context, c logic.Comet, rooms map[string]int32
 	if err != nil {
 		return fmt.Errorf("session: renew: %w", err)
 	}
-	server, leased := string(c.Server), "0"
-	if c.Leased {
-		leased = "1"
-	}
-	return r.one(ctx, "renew", command{
-		script: r.scripts.renew,
-		keys:   []string{recordKey + server, roomsKey + server, indexKey, begunKey, lossKey},
-		args:   []string{server, strconv.FormatUint(c.Counter, 10), record, counts, millis(r.ttl.Record), leased},
-	})
+	return r.enter(ctx, "renew", c.Server, strconv.FormatUint(c.Counter, 10), record, counts, c.Leased)
 }
 
 // Leave implements logic.Registry. It is a renewal that no other outbids.
@@ -53,10 +45,19 @@ func (r *Redis) Leave(ctx context.Context, server ident.Server) error {
 	if err != nil {
 		return fmt.Errorf("session: leave: %w", err)
 	}
-	return r.one(ctx, "leave", command{
+	return r.enter(ctx, "leave", server, leftCounter, record, "null", false)
+}
+
+// enter stores a record, unless one with a higher counter is there.
+func (r *Redis) enter(ctx context.Context, verb string, server ident.Server, counter, record, rooms string, leased bool) error {
+	name, had := string(server), "0"
+	if leased {
+		had = "1"
+	}
+	return r.one(ctx, verb, command{
 		script: r.scripts.renew,
-		keys:   []string{recordKey + string(server), roomsKey + string(server), indexKey, begunKey, lossKey},
-		args:   []string{string(server), leftCounter, record, "null", millis(r.ttl.Record), "0"},
+		keys:   []string{recordKey + name, roomsKey + name, indexKey, begunKey, lossKey},
+		args:   []string{name, counter, record, rooms, millis(r.ttl.Record), had},
 	})
 }
 
